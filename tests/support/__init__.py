@@ -1,0 +1,1 @@
+"""What several test packages need: worlds of keys, certificates, brokers and running programs."""
