@@ -1,0 +1,1 @@
+"""Tables, engine and migrations. Everything else reaches the database through `engine.Database`."""

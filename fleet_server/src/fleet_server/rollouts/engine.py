@@ -1,0 +1,345 @@
+"""The rollout engine: `(rollout, event, now) -> (rollout, effects)`. Pure: no clock, no database, no socket.
+
+    running ──── every device of the stage settled, gate passed ───► soaking ── last stage over ──► completed
+       ▲  ▲                                                            │ │
+       │  └──────────────────────── next stage ────────────────────────┘ │
+     resume            gate broken (on_breach), or an operator           │
+       │              ┌──────────────────┬─────────────────┬─────────────┘
+     paused ◄─────────┘                  ▼                 ▼
+       └── too long ───────────────► aborted           reverting ── all back, or deadline ──► reverted
+
+Success is what a device shows (it runs the release, committed, after a directive that it has seen), never what was
+sent. The gate is tested on devices that have *completed*, each time one does, not on the whole stage. Devices that are
+offline when their turn comes go into a bucket of their own: the stage takes others in their place, and they join when
+they are back. Every state but the last three has a deadline (:func:`deadline`), so nothing waits for ever.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+
+from fleet_server.rollouts.spec import ABORT, REVERT, Gate, Stage
+from fleet_server.rollouts.terms import (
+    ALLOWED,
+    FINAL,
+    SETTLED,
+    UNASSIGNED,
+    Action,
+    Announce,
+    Assign,
+    Effect,
+    Event,
+    Fact,
+    Member,
+    NotAllowedNowError,
+    Ordered,
+    Part,
+    RaiseFloor,
+    Restore,
+    Rollout,
+    State,
+    Step,
+)
+from fleet_server.rollouts.verdict import judge
+
+PAUSE_LIMIT_S = 7 * 86_400.0
+"""A rollout that is paused for longer is aborted: nobody remembers what it waits for."""
+
+
+def order(rollout: int, device: str) -> bytes:
+    """Sort key of the assignment order: fixed for a rollout, new for the next, so that no device is always first."""
+    return hashlib.sha256(f"{rollout}/{device}".encode()).digest()
+
+
+def step(rollout: Rollout, event: Event, now: float) -> Step:
+    """Decide what follows from ``event`` at ``now``.
+
+    Raises:
+        NotAllowedNowError: an order that the present state has no use for.
+    """
+    if isinstance(event, Ordered):
+        return _order(rollout, event, now)
+    before = rollout.members
+    rollout = _enter(rollout, event.facts)
+    rollout = _settle(rollout, event.facts, now)
+    match rollout.state:
+        case State.RUNNING | State.SOAKING:
+            return _advance(rollout, event.facts, now)
+        case State.PAUSED if now >= rollout.since + PAUSE_LIMIT_S:
+            return _abort(rollout, f"paused for more than {PAUSE_LIMIT_S / 86_400:.0f} days", now)
+        case State.REVERTING:
+            return _reverting(rollout, now)
+        case State.COMPLETED:
+            return _late_comers(rollout, before, event.facts, now)
+        case _:
+            return rollout, ()
+
+
+def deadline(rollout: Rollout) -> float | None:
+    """When the present state ends at the latest (unix seconds) or is looked at anew; None in a final state."""
+    match rollout.state:
+        case State.RUNNING:
+            pending = [m.deadline for m in _having(rollout, Part.ASSIGNED) if m.deadline is not None]
+            return max(pending, default=rollout.since + rollout.spec.device_deadline_s)
+        case State.SOAKING:
+            return rollout.since + rollout.spec.stages[rollout.stage].soak_s
+        case State.PAUSED:
+            return rollout.since + PAUSE_LIMIT_S
+        case State.REVERTING:
+            return rollout.since + rollout.spec.device_deadline_s
+        case _:
+            return None
+
+
+# --- who takes part ---------------------------------------------------------------------------------------------------
+
+
+def _enter(rollout: Rollout, facts: Mapping[str, Fact]) -> Rollout:
+    """Newly eligible devices wait; waiting ones that are no longer eligible leave."""
+    if rollout.state in FINAL or rollout.state is State.REVERTING:
+        return rollout
+    members = dict(rollout.members)
+    for device, fact in facts.items():
+        fits = fact.eligible and not fact.gone
+        if device not in members and fits:
+            members[device] = Member()
+        elif device in members and not fits and members[device].part in UNASSIGNED:
+            del members[device]
+    return replace(rollout, members=members)
+
+
+def _settle(rollout: Rollout, facts: Mapping[str, Fact], now: float) -> Rollout:
+    members = dict(rollout.members)
+    late = rollout.state in FINAL
+    for device, member in rollout.members.items():
+        fact = facts.get(device)
+        # In a final state only what is still under way is followed to its end; what was settled stays as it was.
+        if member.part in UNASSIGNED or (late and member.part not in (Part.ASSIGNED, Part.REVERTING)):
+            continue
+        members[device] = judge(rollout, member, fact, now)
+    return replace(rollout, members=members)
+
+
+# --- stages -----------------------------------------------------------------------------------------------------------
+
+
+def _advance(rollout: Rollout, facts: Mapping[str, Fact], now: float) -> Step:
+    """Go as far as the facts allow: a stage that is complete and has no soak leads straight into the next."""
+    effects: list[Effect] = []
+    while True:
+        if broken := _breach(rollout):
+            rollout, more = _on_breach(rollout, broken, now)
+            return rollout, (*effects, *more)
+        before = rollout
+        if rollout.state is State.RUNNING:
+            rollout, more = _fill(rollout, facts, now)
+            effects += more
+            rollout, more = _close_stage(rollout, now)
+        else:
+            rollout, more = _soak(rollout, now)
+        effects += more
+        if rollout == before or rollout.state not in (State.RUNNING, State.SOAKING):
+            return rollout, tuple(effects)
+
+
+def _fill(rollout: Rollout, facts: Mapping[str, Fact], now: float) -> Step:
+    """Assign devices in the rollout's order until the stage is full, passing over those that are offline."""
+    stage = rollout.spec.stages[rollout.stage]
+    room = _room(rollout, stage)
+    members = dict(rollout.members)
+    effects: list[Effect] = []
+    waiting = [device for device, member in rollout.members.items() if member.part in UNASSIGNED and device in facts]
+    for device in sorted(waiting, key=lambda name: order(rollout.id, name)):
+        fact = facts[device]
+        if room is not None and len(effects) >= room:
+            break
+        if stage.selector is not None and not stage.selector.matches(device, fact.tags, fact.hardware):
+            continue
+        if not fact.online:
+            members[device] = replace(members[device], part=Part.OFFLINE)
+            continue
+        members[device] = _assigned(rollout, members[device], fact, now)
+        effects.append(Assign(device))
+    for device, member in members.items():
+        if member.part is Part.OFFLINE and device in facts and facts[device].online:
+            members[device] = replace(member, part=Part.WAITING)
+    return replace(rollout, members=members), tuple(effects)
+
+
+def _assigned(rollout: Rollout, member: Member, fact: Fact, now: float) -> Member:
+    until = now + rollout.spec.device_deadline_s
+    return replace(
+        member,
+        part=Part.ASSIGNED,
+        stage=rollout.stage,
+        previous=fact.way_back,
+        assigned_at=now,
+        deadline=until,
+        seq=None,
+    )
+
+
+def _room(rollout: Rollout, stage: Stage) -> int | None:
+    counted = [m for m in rollout.members.values() if m.part is not Part.DROPPED]
+    quota = stage.quota(len(counted))
+    return None if quota is None else max(0, quota - sum(m.stage is not None for m in counted))
+
+
+def _close_stage(rollout: Rollout, now: float) -> Step:
+    """Begin the soak when all that was assigned is settled and that is evidence enough."""
+    if any(_having(rollout, Part.ASSIGNED)):
+        return rollout, ()
+    samples = sum(m.part in SETTLED for m in rollout.members.values())
+    if samples < rollout.spec.gate.min_samples:
+        limit = deadline(rollout)
+        if limit is not None and now < limit:
+            return rollout, ()
+        text = f"stage {rollout.stage + 1} starves: {samples} of {rollout.spec.gate.min_samples} devices have answered"
+        return _pause(rollout, f"{text}; the others are offline", now)
+    text = f"stage {rollout.stage + 1} has settled"
+    return replace(rollout, state=State.SOAKING, since=now), (Announce("soak", text),)
+
+
+def _soak(rollout: Rollout, now: float) -> Step:
+    if now < rollout.since + rollout.spec.stages[rollout.stage].soak_s:
+        return rollout, ()
+    if rollout.stage + 1 < len(rollout.spec.stages):
+        text = f"stage {rollout.stage + 2} of {len(rollout.spec.stages)} begins"
+        return replace(rollout, state=State.RUNNING, stage=rollout.stage + 1, since=now), (Announce("stage", text),)
+    return _complete(rollout, now)
+
+
+def _complete(rollout: Rollout, now: float) -> Step:
+    done = [device for device, member in rollout.members.items() if member.part is Part.SUCCEEDED]
+    effects: list[Effect] = [RaiseFloor(device, rollout.counter) for device in done]
+    effects += _take_back(rollout, Part.FAILED)
+    effects.append(Announce("complete", f"{len(done)} devices run the release"))
+    return replace(rollout, state=State.COMPLETED, since=now, reason=""), tuple(effects)
+
+
+# --- the gate ---------------------------------------------------------------------------------------------------------
+
+
+def _breach(rollout: Rollout) -> str:
+    """Why the gate is broken, or "". Earlier stages stay under test: a device may fail long after its soak."""
+    gate = rollout.spec.gate
+    for stage in range(rollout.stage + 1):
+        members = [m for m in rollout.members.values() if m.stage == stage and not m.excused]
+        good = sum(m.part is Part.SUCCEEDED for m in members)
+        seen = sum(m.part in SETTLED for m in members)
+        open_ = any(m.part is Part.ASSIGNED for m in members)
+        if seen and (not open_ or seen >= gate.min_samples) and good < gate.min_success * seen - 1e-9:
+            return f"stage {stage + 1}: {good} of {seen} succeeded, the gate asks for {_share(gate)}"
+    return ""
+
+
+def _share(gate: Gate) -> str:
+    return f"{gate.min_success * 100:g} %"
+
+
+def _on_breach(rollout: Rollout, reason: str, now: float) -> Step:
+    actions: dict[str, Callable[[Rollout, str, float], Step]] = {ABORT: _abort, REVERT: _revert}
+    return actions.get(rollout.spec.on_breach, _pause)(rollout, reason, now)
+
+
+# --- orders and endings -----------------------------------------------------------------------------------------------
+
+
+def _order(rollout: Rollout, event: Ordered, now: float) -> Step:
+    if event.action not in ALLOWED[rollout.state]:
+        allowed = ", ".join(ALLOWED[rollout.state]) or "nothing: start a new rollout"
+        raise NotAllowedNowError(f"cannot {event.action} a rollout that is {rollout.state}; possible: {allowed}")
+    reason = f"ordered by {event.by}"
+    match event.action:
+        case Action.PAUSE:
+            return _pause(rollout, reason, now)
+        case Action.ABORT:
+            return _abort(rollout, reason, now)
+        case Action.REVERT:
+            return _revert(rollout, reason, now)
+        case Action.RESUME:
+            return _resume(rollout, reason, now)
+
+
+def _pause(rollout: Rollout, reason: str, now: float) -> Step:
+    return replace(rollout, state=State.PAUSED, since=now, reason=reason), (Announce("pause", reason),)
+
+
+def _resume(rollout: Rollout, reason: str, now: float) -> Step:
+    """Go on with the stage. Time spent paused counts against no device, and failures so far are accepted."""
+    paused = now - rollout.since
+
+    def resumed(member: Member) -> Member:
+        if member.part is Part.FAILED:
+            return replace(member, excused=True)
+        if member.part is Part.ASSIGNED and member.deadline is not None:
+            return replace(member, deadline=member.deadline + paused)
+        return member
+
+    members = {device: resumed(member) for device, member in rollout.members.items()}
+    rollout = replace(rollout, state=State.RUNNING, since=now, reason="", members=members)
+    return rollout, (Announce("resume", reason),)
+
+
+def _abort(rollout: Rollout, reason: str, now: float) -> Step:
+    """Stop where it is: devices that have proven the release keep it, those under way or failed go back."""
+    effects = (*_take_back(rollout, Part.ASSIGNED, Part.FAILED), Announce("abort", reason))
+    members = _parts(rollout, Part.REVERTING, Part.ASSIGNED)
+    return replace(rollout, state=State.ABORTED, since=now, reason=reason, members=members), effects
+
+
+def _revert(rollout: Rollout, reason: str, now: float) -> Step:
+    """Everyone goes back to what they ran before."""
+    touched = (Part.ASSIGNED, Part.SUCCEEDED, Part.FAILED)
+    effects = (*_take_back(rollout, *touched), Announce("revert", reason))
+    members = _parts(rollout, Part.REVERTING, *touched)
+    return _reverting(replace(rollout, state=State.REVERTING, since=now, reason=reason, members=members), now, effects)
+
+
+def _reverting(rollout: Rollout, now: float, effects: tuple[Effect, ...] = ()) -> Step:
+    left = sum(1 for _ in _having(rollout, Part.REVERTING))
+    limit = deadline(rollout)
+    if left and limit is not None and now < limit:
+        return rollout, effects
+    reason = rollout.reason
+    if left:
+        reason = f"{reason}; {left} devices have not confirmed the way back yet"
+    back = sum(1 for _ in _having(rollout, Part.REVERTED))
+    announce = Announce("reverted", f"{back} devices are back on what they ran before, {left} have not confirmed")
+    return replace(rollout, state=State.REVERTED, since=now, reason=reason), (*effects, announce)
+
+
+def _late_comers(rollout: Rollout, before: Mapping[str, Member], facts: Mapping[str, Fact], now: float) -> Step:
+    """After completion: devices that came, or came back, later get the release too, and go back if it fails on them."""
+    stage = rollout.spec.stages[rollout.stage]
+    members = dict(rollout.members)
+    effects: list[Effect] = []
+    for device, member in rollout.members.items():
+        if before[device].part is Part.ASSIGNED and member.part is Part.SUCCEEDED:
+            effects.append(RaiseFloor(device, rollout.counter))
+        elif before[device].part is Part.ASSIGNED and member.part is Part.FAILED:
+            effects.append(Restore(device, member.previous))
+    for device, fact in facts.items():
+        member = members.get(device, Member(part=Part.OFFLINE))
+        joins = fact.online and fact.eligible and not fact.gone and stage.whole(device, fact.tags, fact.hardware)
+        if member.part is Part.OFFLINE and joins:
+            members[device] = _assigned(rollout, member, fact, now)
+            effects.append(Assign(device))
+    return replace(rollout, members=members), tuple(effects)
+
+
+def _take_back(rollout: Rollout, *parts: Part) -> list[Effect]:
+    return [Restore(device, m.previous) for device, m in rollout.members.items() if m.part in parts]
+
+
+def _parts(rollout: Rollout, to: Part, *parts: Part) -> dict[str, Member]:
+    def moved(member: Member) -> Member:
+        if member.part not in parts:
+            return member
+        return replace(member, part=to, seq=None, deadline=None, settled_at=None)
+
+    return {device: moved(member) for device, member in rollout.members.items()}
+
+
+def _having(rollout: Rollout, part: Part) -> Iterable[Member]:
+    return (member for member in rollout.members.values() if member.part is part)

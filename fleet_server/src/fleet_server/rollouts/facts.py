@@ -1,0 +1,198 @@
+"""What the engine is told: one fact a device, read out of what devices reported and what they were told."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+from sqlalchemy import ColumnElement
+from sqlalchemy.orm import load_only
+from sqlmodel import Session, col, func, or_, select
+
+from dunlin_contract.limits import LIMITS
+from fleet_server.db.models import (
+    DEVICE_ACTIVE,
+    DeviceModelRow,
+    DeviceRow,
+    ReleaseRow,
+    RolloutDeviceRow,
+    RolloutRow,
+    WipeOrderRow,
+)
+from fleet_server.rollouts.eligible import Exclusion, Surroundings, Target, exclusion
+from fleet_server.rollouts.spec import Selector
+from fleet_server.rollouts.terms import FINAL, Fact, Member, Part, Rollout
+from fleet_server.services import releases
+
+_BATCH = 500  # names in one IN
+_NOTHING = DeviceModelRow(device="", model="")  # of a device that was never told of a model and never spoke of it
+# A device's row holds kilobytes that decide nothing here: its certificate, its last directive.
+_LOOKED_AT = load_only(
+    *(
+        getattr(DeviceRow, name)
+        for name in (
+            "id",
+            "state",
+            "online",
+            "tags",
+            "hardware_class",
+            "description",
+            "epoch",
+            "seq",
+            "reported_epoch",
+            "reported_seq",
+        )
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A device as a rollout sees it: its row, its row for the model, and why it is left out, if it is."""
+
+    device: DeviceRow
+    model: DeviceModelRow | None
+    excluded: Exclusion | None
+
+
+def target_of(session: Session, release: str, selector: Selector) -> Target:
+    """The release that a rollout installs. Raises: NotFoundError."""
+    return Target(release, releases.manifest_of(releases.get(session, release)), selector.devices)
+
+
+def surroundings(session: Session, model: str, rollout: int | None) -> Surroundings:
+    """Who is busy in another rollout of ``model`` than ``rollout``, and who was or is being wiped of it."""
+    part = select(RolloutDeviceRow.device, RolloutDeviceRow.rollout)
+    part = part.join(RolloutRow, col(RolloutRow.id) == col(RolloutDeviceRow.rollout)).where(RolloutRow.model == model)
+    # Late comers of a finished rollout, and devices still on their way back, are not to be taken from it.
+    going = or_(col(RolloutRow.state).not_in(FINAL), col(RolloutDeviceRow.state).in_((Part.ASSIGNED, Part.REVERTING)))
+    busy = {device: other for device, other in session.exec(part.where(going)) if other != rollout}
+    return Surroundings(busy, _wipes(session, model), _full(session, model))
+
+
+def _full(session: Session, model: str) -> frozenset[str]:
+    others = select(DeviceModelRow.device).where(
+        DeviceModelRow.model != model, col(DeviceModelRow.desired).is_not(None)
+    )
+    return frozenset(session.exec(others.group_by(DeviceModelRow.device).having(func.count() >= LIMITS.models)))
+
+
+def _wipes(session: Session, model: str) -> dict[str, str]:
+    same = (col(DeviceModelRow.device) == col(WipeOrderRow.device)) & (col(DeviceModelRow.model) == model)
+    query = select(WipeOrderRow, DeviceModelRow.assigned_at).join(DeviceModelRow, same, isouter=True)
+    wipes: dict[str, str] = {}
+    for order, assigned_at in session.exec(query.where(col(WipeOrderRow.state).in_(("sent", "done")))):
+        if order.scope and model not in order.scope:
+            continue
+        if order.state == "sent":
+            wipes[order.device] = "sent"
+        elif assigned_at is None or assigned_at <= (order.sent_at or 0.0):
+            wipes.setdefault(order.device, "done")
+    return wipes
+
+
+def candidates(
+    session: Session, target: Target, selector: Selector, around: Surroundings, *, outside: int | None = None
+) -> list[Candidate]:
+    """Every active device that the selector matches. ``outside``: only those that have no part in that rollout."""
+    conditions: list[ColumnElement[bool]] = [col(DeviceRow.state) == DEVICE_ACTIVE]
+    if selector.hardware:
+        conditions.append(col(DeviceRow.hardware_class).in_(selector.hardware))
+    if outside is not None:
+        # A device that came back counts as new; everyone else has had its turn.
+        settled = select(RolloutDeviceRow.device).where(
+            RolloutDeviceRow.rollout == outside, RolloutDeviceRow.state != Part.OFFLINE
+        )
+        conditions.append(col(DeviceRow.id).not_in(settled))
+    return [
+        Candidate(device, model, exclusion(target, device, model, around))
+        for device, model in _with_model(session, target.manifest.name, *conditions)
+        if selector.matches(device.id, device.tags, device.hardware_class)
+    ]
+
+
+def observe(session: Session, rollout: Rollout, target: Target, around: Surroundings) -> dict[str, Fact]:
+    """Facts of a rollout that goes on: all who match, and all members whether they still match or not."""
+    found = candidates(session, target, rollout.spec.selector, around)
+    facts = {one.device.id: fact_of(session, rollout, one, around) for one in found}
+    others = rollout.members.keys() - facts.keys()
+    return facts | observe_members(session, rollout, target.manifest.name, around, others)
+
+
+def observe_members(
+    session: Session, rollout: Rollout, model: str, around: Surroundings, names: Iterable[str]
+) -> dict[str, Fact]:
+    """Facts of members that are no candidates: they have left the selection, or the rollout is over."""
+    facts: dict[str, Fact] = {}
+    for part in _batches(names):
+        for device, row in _with_model(session, model, col(DeviceRow.id).in_(part)):
+            fact = fact_of(session, rollout, Candidate(device, row, None), around)
+            facts[device.id] = replace(fact, eligible=False)
+    return facts
+
+
+def fact_of(session: Session, rollout: Rollout, one: Candidate, around: Surroundings) -> Fact:
+    """One device's fact for a rollout."""
+    device, model = one.device, one.model or _NOTHING
+    member = rollout.members.get(device.id, Member())
+    return Fact(
+        online=device.online,
+        eligible=one.excluded is None,
+        gone=device.state != DEVICE_ACTIVE or _taken_over(rollout, member, model, around),
+        heard=_heard(device, member),
+        active=model.active,
+        way_back=_way_back(session, model, rollout.spec.release),
+        candidate=model.candidate,
+        phase=model.phase,
+        served=model.served,
+        error=": ".join(part for part in (model.error_code, model.error_text) if part),
+        tags=device.tags,
+        hardware=device.hardware_class,
+    )
+
+
+def _taken_over(rollout: Rollout, member: Member, model: DeviceModelRow, around: Surroundings) -> bool:
+    """Whether something stronger, such as a wipe, decides what a device that takes part runs."""
+    match member.part:
+        case Part.ASSIGNED | Part.SUCCEEDED | Part.FAILED:
+            ours = rollout.spec.release
+        case Part.REVERTING:
+            ours = member.previous or ""
+        case _:
+            return False
+    return (model.desired or "") != ours or around.wipes.get(model.device) == "sent"
+
+
+def _heard(device: DeviceRow, member: Member) -> int:
+    """Number of the last directive the device has seen. A new epoch counts from 1 again, above every older number."""
+    if device.reported_epoch != device.epoch:
+        return 0
+    if member.seq is not None and device.seq < member.seq:
+        return member.seq if device.reported_seq >= device.seq else 0
+    return device.reported_seq
+
+
+def _way_back(session: Session, model: DeviceModelRow, release: str) -> str | None:
+    """What the device runs, as far as it could be told to: it may claim anything. Else what it was told before.
+
+    The rollout's own ``release`` only if there is nothing else: whoever runs it already, by an order that was taken
+    back while it was away, would otherwise keep it when the fleet is reverted.
+    """
+    known: list[str] = []
+    for digest in (model.active, model.desired):
+        row = session.get(ReleaseRow, digest) if digest is not None else None
+        if row is not None and row.name == model.model and row.counter >= model.floor:
+            known.append(row.digest)
+    return next((digest for digest in known if digest != release), known[0] if known else None)
+
+
+def _with_model(
+    session: Session, model: str, *conditions: ColumnElement[bool]
+) -> Iterator[tuple[DeviceRow, DeviceModelRow | None]]:
+    same = (col(DeviceModelRow.device) == col(DeviceRow.id)) & (col(DeviceModelRow.model) == model)
+    query = select(DeviceRow, DeviceModelRow).join(DeviceModelRow, same, isouter=True)
+    yield from session.exec(query.options(_LOOKED_AT).where(*conditions).order_by(DeviceRow.id))
+
+
+def _batches(names: Iterable[str]) -> Iterator[list[str]]:
+    listed = sorted(names)
+    for start in range(0, len(listed), _BATCH):
+        yield listed[start : start + _BATCH]

@@ -1,0 +1,113 @@
+"""What people type into forms, as the values services take. Pure; each mistake is one line that names its field."""
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qsl
+
+from fleet_server.errors import InvalidError
+
+MAX_FIELDS = 2000
+MAX_DIGITS = 12
+_SPAN = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(s|sec|m|min|h|d)?\s*", re.ASCII)
+_UNIT_S = {None: 1, "s": 1, "sec": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400}
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """The fields of a posted form, each with all its values in order."""
+
+    fields: Mapping[str, Sequence[str]]
+
+    @classmethod
+    def parse(cls, body: bytes) -> "Form":
+        """Read `application/x-www-form-urlencoded`. Raises: InvalidError."""
+        try:
+            pairs = parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=MAX_FIELDS)
+        except ValueError:
+            raise InvalidError("the form cannot be read: reload the page and try again") from None
+        fields: dict[str, list[str]] = {}
+        for name, value in pairs:
+            fields.setdefault(name, []).append(value)
+        return cls(fields)
+
+    def text(self, name: str, default: str = "") -> str:
+        """The field's first value, without spaces around it."""
+        return self.fields.get(name, [default])[0].strip()
+
+    def all(self, name: str) -> list[str]:
+        """Every value of a field, as typed."""
+        return list(self.fields.get(name, ()))
+
+
+def seconds(text: str, field: str) -> float:
+    """`90`, `90 s`, `10 min`, `2h`, `1.5 d` in seconds; nothing is 0. Raises: InvalidError."""
+    if not text.strip():
+        return 0.0
+    match = _SPAN.fullmatch(text)
+    if match is None or len(match[1]) > MAX_DIGITS:
+        raise InvalidError(f"{field}: {text[:40]!r} is no length of time; write 90 s, 10 min, 2 h or 1 d")
+    return float(match[1]) * _UNIT_S[match[2]]
+
+
+def tags(text: str, field: str = "Tags") -> dict[str, str]:
+    """`site=lab, ring=canary` or one a line. Raises: InvalidError."""
+    found: dict[str, str] = {}
+    for part in re.split(r"[,\n]", text):
+        if not part.strip():
+            continue
+        key, equals, value = part.partition("=")
+        if not equals or not key.strip():
+            raise InvalidError(f"{field}: {part.strip()[:40]!r} is no tag; write key=value, with commas between")
+        found[key.strip()] = value.strip()
+    return found
+
+
+def names(text: str) -> list[str]:
+    """Names with commas or spaces between."""
+    return [name for name in re.split(r"[\s,]+", text) if name]
+
+
+def number(text: str, field: str) -> float:
+    """A number. Raises: InvalidError."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise InvalidError(f"{field}: {text[:40]!r} is no number")
+    return value
+
+
+def rollout(form: Form) -> dict[str, Any]:
+    """The body of `POST /api/v1/rollouts` that the new-rollout form stands for. Raises: InvalidError."""
+    return {
+        "release": form.text("release"),
+        "selector": {
+            "tags": tags(form.text("tags")),
+            "hardware": form.all("hardware"),
+            "devices": names(form.text("devices")),
+        },
+        "stages": _stages(form),
+        "gate": {
+            "min_success": number(form.text("min_success", "90"), "Devices that must succeed") / 100,
+            "min_samples": int(number(form.text("min_samples", "1"), "Devices to wait for")),
+            "min_served": int(number(form.text("min_served", "0"), "Inferences each must serve")),
+        },
+        "on_breach": form.text("on_breach", "pause"),
+        "device_deadline_s": seconds(form.text("device_deadline", "10 min"), "Time for each device"),
+    }
+
+
+def _stages(form: Form) -> list[dict[str, Any]]:
+    stages: list[dict[str, Any]] = []
+    columns = (form.all("amount"), form.all("unit"), form.all("soak"))
+    for place, (amount, unit, soak) in enumerate(zip(*columns, strict=False), 1):
+        if not amount.strip():
+            continue
+        many = number(amount, f"Stage {place}")
+        size = {"percent": many} if unit == "percent" else {"count": int(many)}
+        stages.append({**size, "soak_s": seconds(soak, f"Soak of stage {place}")})
+    return stages

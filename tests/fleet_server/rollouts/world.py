@@ -1,0 +1,103 @@
+"""A fleet in memory that does what the engine's effects say: enough to drive rollouts without a database."""
+
+from dataclasses import dataclass, field, replace
+
+from fleet_server.rollouts import engine
+from fleet_server.rollouts.spec import Gate, RolloutSpec, Selector, Stage
+from fleet_server.rollouts.terms import (
+    Action,
+    Assign,
+    Effect,
+    Event,
+    Fact,
+    Observed,
+    Ordered,
+    RaiseFloor,
+    Restore,
+    Rollout,
+)
+
+OLD, NEW = "a" * 64, "b" * 64
+
+
+def spec(*stages: Stage, on_breach: str = "pause", min_success: float = 0.9, **gate: int) -> RolloutSpec:
+    """A rollout of NEW with a device deadline of 100 s."""
+    return RolloutSpec(
+        NEW,
+        Selector(),
+        stages or (Stage(percent=100),),
+        Gate(min_success=min_success, **gate),
+        on_breach,
+        device_deadline_s=100,
+    )
+
+
+@dataclass
+class Device:
+    """What a device runs, what it was told, and what of that it has seen."""
+
+    desired: str | None = OLD
+    seq: int = 1
+    fact: Fact = field(default_factory=lambda: Fact(active=OLD, heard=1))
+
+    def tell(self, release: str | None) -> int:
+        self.desired = release
+        self.seq += 1
+        return self.seq
+
+    def commit(self) -> None:
+        """Hear the directive and run what it says."""
+        phase = "committed" if self.desired else "idle"
+        self.fact = replace(self.fact, heard=self.seq, active=self.desired, candidate=None, phase=phase)
+
+    def fail(self, phase: str = "rolled-back") -> None:
+        """Hear the directive, try its release and give up."""
+        self.fact = replace(self.fact, heard=self.seq, active=OLD, candidate=self.desired, phase=phase, error="latency")
+
+
+class World:
+    """Devices and one rollout over them; `now` is unix seconds."""
+
+    def __init__(self, count: int, wanted: RolloutSpec) -> None:
+        self.now = 1000.0
+        self.devices = {f"dev-{n:03}": Device() for n in range(count)}
+        self.effects: list[Effect] = []
+        self.floors: dict[str, int] = {}
+        self.rollout = Rollout(7, wanted, counter=5, since=self.now)
+        self.look()
+
+    def step(self, event: Event) -> list[Effect]:
+        self.rollout, effects = engine.step(self.rollout, event, self.now)
+        members = dict(self.rollout.members)
+        for effect in effects:
+            if isinstance(effect, Assign):
+                seq = self.devices[effect.device].tell(self.rollout.spec.release)
+                members[effect.device] = replace(members[effect.device], seq=seq)
+            elif isinstance(effect, Restore):
+                seq = self.devices[effect.device].tell(effect.release)
+                members[effect.device] = replace(members[effect.device], seq=seq)
+            elif isinstance(effect, RaiseFloor):
+                self.floors[effect.device] = effect.counter
+        self.rollout = replace(self.rollout, members=members)
+        self.effects += effects
+        return list(effects)
+
+    def look(self, after_s: float = 0.0) -> list[Effect]:
+        """Let time pass and show the engine every device."""
+        self.now += after_s
+        facts = {name: replace(one.fact, way_back=one.fact.active) for name, one in self.devices.items()}
+        return self.step(Observed(facts))
+
+    def order(self, action: str) -> list[Effect]:
+        return self.step(Ordered(Action(action), "user:ada"))
+
+    def having(self, part: str) -> list[str]:
+        return sorted(name for name, member in self.rollout.members.items() if member.part == part)
+
+    def commit_all(self) -> None:
+        for name in (*self.having("assigned"), *self.having("reverting")):
+            self.devices[name].commit()
+
+    def online(self, name: str, online: bool) -> None:
+        device = self.devices[name]
+        device.fact = replace(device.fact, online=online)
