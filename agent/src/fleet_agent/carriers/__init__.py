@@ -1,0 +1,1 @@
+"""How objects reach the device: one interface, and MQTT, the first carrier behind it."""

@@ -1,0 +1,251 @@
+"""The agent put together: what starts, in which order, and who tells whom."""
+
+import os
+import signal
+from dataclasses import dataclass
+
+from dunlin_contract import topics
+from dunlin_contract.directive import Directive
+from dunlin_contract.event import Ack
+from dunlin_contract.root import Root
+from dunlin_contract.settings import Settings
+from fleet_agent import device
+from fleet_agent.carriers.mqtt import MqttCarrier
+from fleet_agent.clock import Clock, SignedTime
+from fleet_agent.identity import Enrolment
+from fleet_agent.journal import Journal
+from fleet_agent.paths import Paths
+from fleet_agent.supervisor import directives, renewal, reporting, wiping
+from fleet_agent.supervisor.control import Control
+from fleet_agent.supervisor.downloads import Downloads
+from fleet_agent.supervisor.fetching import Fetching
+from fleet_agent.supervisor.front import Listen
+from fleet_agent.supervisor.instance import Outcome
+from fleet_agent.supervisor.leases import Leases
+from fleet_agent.supervisor.link import Link
+from fleet_agent.supervisor.log import log
+from fleet_agent.supervisor.loop import Loop
+from fleet_agent.supervisor.planning import Planning
+from fleet_agent.supervisor.serving import Serving
+from fleet_agent.supervisor.status import basics, last_directive, last_remembered, shown
+from fleet_agent.supervisor.unlocking import Answer, Unlocker
+from fleet_agent.supervisor.updates import Tools, Updates
+from fleet_agent.update import events as on
+
+_ROOT_RETRY_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """What the command line says. ``runtimes``: offer only these; ``broker``: reach it there instead."""
+
+    listen: Listen
+    runtimes: tuple[str, ...]
+    broker: tuple[str, int] | None
+
+
+class Agent:
+    """The supervisor. It hears of everything and hands each thing to the part that decides it."""
+
+    def __init__(self, paths: Paths, enrolment: Enrolment, configuration: Configuration, clock: Clock) -> None:
+        self._enrolment = enrolment
+        self._broker = configuration.broker or (enrolment.broker_host, enrolment.broker_port)
+        self._loop = loop = Loop()
+        self._journal = journal = Journal(paths.journal)
+        self._clock = clock
+        remembered = last_remembered(journal, enrolment)
+        self._time = time = SignedTime(clock, remembered.time_floor)
+        boot_nonce = os.urandom(16)
+        description = device.describe(paths.base, configuration.runtimes)
+        self._unlocker = unlocker = Unlocker(loop, paths)
+        fetching = Fetching(self._corrupted, self._changed)
+        planning = Planning(loop, fetching, unlocker, enrolment.device, description, lambda: time.now)
+        downloads = Downloads(loop, fetching, self._progress)
+        self._serving = serving = Serving(loop, unlocker, configuration.listen, device.available_memory, self)
+        tools = Tools(loop, paths, journal, clock, time, unlocker, planning, downloads, serving)
+        self._updates = Updates(tools, lambda: self._directives.settings, self._changed)
+        parts = directives.Parts(loop, paths, journal, time, unlocker, fetching, enrolment.device, boot_nonce)
+        self._directives = directives.Directives(parts, remembered, last_directive(journal), self)
+        self._leases = Leases(loop, journal, clock, self._lease_ended)
+        self._wiping = wiping.Wiping(
+            wiping.Parts(
+                loop, paths, journal, clock, time, unlocker, self._updates, enrolment.device, self._changed, self.tell
+            )
+        )
+        self._link = Link(loop, paths, topics.Address(enrolment.device), time, self)
+        settings = self._directives.settings
+        self._carrier = MqttCarrier(loop, self._link, fetching, settings.window, settings.object_timeout_s)
+        fetching.carrier = self._carrier
+        self._sources = reporting.Sources(
+            clock, journal, fetching, planning, downloads, serving, self._updates, self._directives, description,
+            boot_nonce,
+        )  # fmt: skip
+        self._reporting = reporting.Reporting(loop, self._link, self._sources, self._settings)
+        self._renewal = renewal.Renewal(renewal.Parts(loop, paths, time, unlocker, self._link.reconnect), enrolment)
+        self._control = Control(loop, paths.control, self.status)
+        self._following: Directive | None = None
+        self._busy = False
+        self._new_epoch = False
+        self._denied: set[str] = set()
+
+    def run(self) -> None:
+        """Serve and follow until a signal says to stop."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: self._loop.stop())
+        self._loop.post(self._boot)
+        self._loop.run()
+        self._link.stop()
+        self._serving.close()
+        self._unlocker.close()
+        self._control.close()
+        self._journal.close()
+
+    # Starting: what was being wiped stays gone, what served serves again, and only then the network.
+
+    def _boot(self) -> None:
+        self.tell("boot", "", "the agent started")
+        self._wiping.resume(self._boot_order)
+
+    def _boot_order(self) -> None:
+        directive = self._directives.directive
+        if directive is None:
+            self._boot_models()
+        else:
+            self._wiping.follow(directive, self._boot_models)
+
+    def _boot_models(self) -> None:
+        directive = self._directives.directive
+        desired = directive.desired if directive is not None else {}
+        self._updates.boot(desired)
+        if directive is not None:
+            # The power may have gone between the journal's word of a directive and its being followed.
+            self._updates.follow(desired, new_epoch=False, renewed=False)
+            self._directives.resume()
+        self._leases.start(desired)
+        self._ask_root()
+
+    def _ask_root(self) -> None:
+        self._unlocker.ask({"do": "root"}, self._root_known)
+
+    def _root_known(self, answer: Answer) -> None:
+        if not answer.ok:
+            log(f"the root metadata cannot be read ({answer.text}): restore root.cose, or enrol this device anew")
+            self._loop.after(_ROOT_RETRY_S, self._ask_root)
+            return
+        self._directives.root_is(Root.from_bytes(answer.blob()))
+        self._renewal.start()
+        self._link.start(*self._broker)
+
+    # The connection tells.
+
+    def online(self) -> None:
+        log("connected to the broker")
+        self._denied.clear()
+        address = topics.Address(self._enrolment.device)
+        self._link.subscribe([address.down("desired"), address.down("ack")])
+        self._carrier.online(True)
+        self._reporting.online()
+
+    def offline(self, _: str) -> None:
+        self._carrier.online(False)
+        self._reporting.offline()
+
+    def message(self, topic: str, payload: bytes) -> None:
+        name = topics.parse_object(topic)
+        address = topics.Address(self._enrolment.device)
+        if name is not None:
+            self._carrier.message(name, payload)
+        elif topic == address.down("desired"):
+            self._directives.message(payload)
+        elif topic == address.down("ack"):
+            self._directives.ack(payload)
+
+    def denied(self, topic: str) -> None:
+        if topic in self._denied:
+            return
+        # Once a connection: the event that tells of it may be denied too.
+        self._denied.add(topic)
+        log(f"the broker does not let this device publish on {topic}: check its access list")
+        self.tell("note", "denied", f"the broker does not let this device publish on {topic}")
+
+    def certificate_expired(self) -> None:
+        self._renewal.now()
+
+    # Directives tell.
+
+    def follow(self, directive: Directive, *, new_epoch: bool) -> None:
+        self._new_epoch = new_epoch
+        self._leases.renewed(directive.desired)
+        self._following = directive
+        self._changed()
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """A wipe comes before everything else of its directive; meanwhile a newer directive waits."""
+        directive = self._following
+        if directive is not None and not self._busy:
+            self._busy, self._following = True, None
+            self._wiping.follow(directive, lambda: self._apply(directive))
+
+    def _apply(self, directive: Directive) -> None:
+        self._busy = False
+        if self._following is None:
+            self._updates.follow(directive.desired, new_epoch=self._new_epoch, renewed=True)
+        self._go_on()
+
+    def tell(self, kind: str, code: str, text: str) -> None:
+        self._updates.note(kind, code, text)
+
+    def acknowledged(self, ack: Ack) -> None:
+        self._reporting.acknowledged(ack)
+
+    def settings_changed(self) -> None:
+        settings = self._settings()
+        self._carrier.configure(settings.window, settings.object_timeout_s)
+        self._reporting.settings_changed()
+
+    # Serving tells.
+
+    def worker_died(self, model: str, slot: str, text: str) -> bool:
+        return self._updates.worker_died(model, slot, text)
+
+    def start_failed(self, model: str, slot: str, outcome: Outcome) -> bool:
+        return self._updates.start_failed(model, slot, outcome)
+
+    def front_failed(self, code: str, text: str) -> None:
+        self._updates.front_failed(code, text)
+
+    # Others tell.
+
+    def _settings(self) -> Settings:
+        return self._directives.settings
+
+    def _changed(self) -> None:
+        self._reporting.changed()
+
+    def _progress(self) -> None:
+        self._reporting.progress()
+
+    def _corrupted(self, name: bytes) -> None:
+        self.tell("object-corrupt", "leaf", f"object {name.hex()} came damaged and is asked for again")
+
+    def _lease_ended(self, model: str, action: str) -> None:
+        if action == "stop":
+            self._updates.feed(model, on.LeaseEnded())
+        else:
+            self._updates.note("lease-expired", "warn", "no directive came in time", model)
+
+    def status(self) -> dict[str, object]:
+        """What ``fleet-agent status`` shows; digests in hex."""
+        return {
+            "running": True,
+            "connected": self._reporting.connected,
+            "port": self._serving.front.port,
+            "pid": os.getpid(),
+            "corrupt_objects": self._sources.fetching.corrupt_count,
+            **basics(self._enrolment, self._journal, self._directives.memory),
+            "models": {
+                name: shown(state) | {"ready": self._serving.ready(name)}
+                for name, state in reporting.model_states(self._sources).items()
+            },
+        }

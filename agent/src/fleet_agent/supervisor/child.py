@@ -1,0 +1,88 @@
+"""A child process and its control socket: messages and the end are posted to the loop."""
+
+import os
+import select
+import signal
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+
+from fleet_agent import ipc
+from fleet_agent.supervisor.loop import Loop
+
+Receive = Callable[[ipc.Message], None]
+"""Takes one message; the file descriptors in it are the receiver's to close."""
+End = Callable[[str], None]
+"""Takes why the process ended, in words."""
+
+_LEAVE_MS = 1000
+
+
+class Child:
+    """One running ``python -m module``. Create and use it in the loop's thread: the kernel ties its life to that."""
+
+    def __init__(self, loop: Loop, module: str, receive: Receive, end: End) -> None:
+        self._loop = loop
+        self._receive = receive
+        self._end = end
+        self._open = True
+        self._socket, theirs = ipc.pair()
+        try:
+            self.pid = ipc.spawn(module, theirs)
+        finally:
+            theirs.close()
+        # A pid may be another process's by the time it is signalled; this handle cannot.
+        self._handle = os.pidfd_open(self.pid)
+        threading.Thread(target=self._listen, name=module.rpartition(".")[2], daemon=True).start()
+
+    def send(self, body: Mapping[str, object], fds: Sequence[int] = ()) -> None:
+        """Send a message. To a child that has just died it goes nowhere: its end is about to be told."""
+        try:
+            ipc.send(self._socket, body, fds)
+        except OSError:
+            return
+
+    def close(self) -> None:
+        """End it at once and hear no more of it, not even its end."""
+        if self._open:
+            self._open = False
+            self._kill()
+
+    def _kill(self) -> None:
+        try:
+            signal.pidfd_send_signal(self._handle, signal.SIGKILL)
+        except ProcessLookupError:
+            return
+
+    def _listen(self) -> None:
+        try:
+            while (message := ipc.recv(self._socket)) is not None:
+                self._loop.post(partial(self._received, message))
+        except (ipc.IpcError, OSError):
+            self._kill()
+        # A child that closed its socket and lives on is of no use.
+        poll = select.poll()
+        poll.register(self._handle, select.POLLIN)
+        if not poll.poll(_LEAVE_MS):
+            self._kill()
+        _, status = os.waitpid(self.pid, 0)
+        self._loop.post(partial(self._ended, status))
+
+    def _received(self, message: ipc.Message) -> None:
+        if self._open:
+            self._receive(message)
+        else:
+            ipc.close_all(message.fds)
+
+    def _ended(self, status: int) -> None:
+        was_open, self._open = self._open, False
+        self._socket.close()
+        os.close(self._handle)
+        if was_open:
+            self._end(_words(status))
+
+
+def _words(status: int) -> str:
+    if os.WIFSIGNALED(status):
+        return f"killed by {signal.Signals(os.WTERMSIG(status)).name}"
+    return f"exited with code {os.WEXITSTATUS(status)}"

@@ -1,0 +1,326 @@
+"""Runs the update machine for every model: an event, the journal, then the effects."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+
+from dunlin_contract.directive import Desired
+from dunlin_contract.event import Event
+from dunlin_contract.settings import Settings
+from dunlin_contract.sketch import Sketch
+from fleet_agent import files
+from fleet_agent.clock import Clock, SignedTime
+from fleet_agent.errors import StorageError, line
+from fleet_agent.journal import Journal
+from fleet_agent.paths import Paths
+from fleet_agent.slots import Plan, Slot
+from fleet_agent.supervisor.downloads import Downloads
+from fleet_agent.supervisor.instance import Outcome
+from fleet_agent.supervisor.log import log
+from fleet_agent.supervisor.loop import Loop, Timer
+from fleet_agent.supervisor.planning import Planning, Refusal
+from fleet_agent.supervisor.serving import Serving
+from fleet_agent.supervisor.unlocking import Unlocker
+from fleet_agent.update import effects as do
+from fleet_agent.update import events as on
+from fleet_agent.update.machine import step
+from fleet_agent.update.probation import Observed, judge
+from fleet_agent.update.state import SLOTS, Phase, State
+
+_LOOK_S = 0.5
+_RETRY_S = 10.0
+_CRASH_LOOP = 3
+_CRASH_MEMORY_S = 1800.0
+
+
+@dataclass(slots=True)
+class Tools:
+    """What effects are done with."""
+
+    loop: Loop
+    paths: Paths
+    journal: Journal
+    clock: Clock
+    time: SignedTime
+    unlocker: Unlocker
+    planning: Planning
+    downloads: Downloads
+    serving: Serving
+
+
+class Updates:
+    """All models of the device. ``changed`` is called after every change that the server should hear of."""
+
+    def __init__(self, tools: Tools, settings: Callable[[], Settings], changed: Callable[[], None]) -> None:
+        self._tools = tools
+        self._settings = settings
+        self._changed = changed
+        self.states: dict[str, State] = tools.journal.models()
+        self._desired: Mapping[str, Desired] = {}
+        self._plans: dict[str, Plan] = {}
+        self._watches: dict[str, Timer] = {}
+        self._crashes: dict[str, list[float]] = {}
+        self._front_failure = ""
+
+    # What others tell.
+
+    def boot(self, desired: Mapping[str, Desired]) -> None:
+        """Take up every model where the journal left it; ``desired`` is that of the last accepted directive."""
+        self._desired = desired
+        self._sweep()
+        for model in list(self.states):
+            self.feed(model, on.Booted())
+
+    def _sweep(self) -> None:
+        """Finish removals that a power cut interrupted after their journal entry."""
+        paths = self._tools.paths
+        folders = {entry.name for entry in paths.models.iterdir()} if paths.models.is_dir() else set()
+        for model in sorted((folders | {key.stem for key in paths.keystore.glob("*.storage")}) - set(self.states)):
+            self._remove(model)
+
+    def follow(self, desired: Mapping[str, Desired], *, new_epoch: bool, renewed: bool) -> None:
+        """Follow a directive; ``renewed``: it is a new one, which renews every lease."""
+        before, self._desired = self._desired, desired
+        for model in sorted(set(self.states) - set(desired)):
+            self.feed(model, on.Undesired())
+        for model, wanted in sorted(desired.items()):
+            if renewed:
+                self.feed(model, on.LeaseRenewed())
+            last = before.get(model)
+            new_grant = last is not None and last.release == wanted.release and last.grant != wanted.grant
+            self.feed(model, on.Desired(wanted.release, wanted.floor, new_epoch, new_grant))
+
+    def drop(self, model: str) -> None:
+        """Forget a model that is being wiped; its files and its journal are the wipe's."""
+        tools = self._tools
+        tools.planning.cancel(model)
+        tools.downloads.cancel(model)
+        tools.serving.kill(model)
+        self._unwatch(model)
+        self._plans.pop(model, None)
+        self.states.pop(model, None)
+
+    def feed(self, model: str, event: on.Event) -> None:
+        """One step of a model's machine: decided, journaled, done."""
+        before = self.states.get(model)
+        state, effects = step(before, event)
+        if state == before and not effects:
+            return
+        try:
+            with self._tools.journal.transaction() as write:
+                if state != before:
+                    write.model(model, state)
+                for effect in effects:
+                    if isinstance(effect, do.Note):
+                        write.event(self._event(model, effect))
+        except StorageError as error:
+            # Nothing happened yet, and nothing will before it is written.
+            log(f"{error}; trying again")
+            self._tools.loop.after(_RETRY_S, partial(self._feed_again, model, event))
+            return
+        if state is None:
+            self.states.pop(model, None)
+        else:
+            self.states[model] = state
+            if before is None or state.phase != before.phase:
+                log(f"{model}: {state.phase}{f' ({state.code}: {state.text})' if state.code else ''}")
+        for effect in effects:
+            self._do(model, effect)
+        self._changed()
+
+    def _feed_again(self, model: str, event: on.Event) -> None:
+        """Unless what was desired then is not desired any more: an older directive must not come after a newer."""
+        wanted = self._desired.get(model)
+        match event:
+            case on.Desired(release) if wanted is None or wanted.release != release:
+                return
+            case on.Undesired() if wanted is not None:
+                return
+        self.feed(model, event)
+
+    def worker_died(self, model: str, slot: str, text: str) -> bool:
+        state = self.states.get(model)
+        if state is None:
+            return False
+        if slot == state.trial:
+            self.feed(model, on.TrialFailed(state.run, "crash", line(f"the worker died: {text}")))
+            return False
+        if slot != state.active or state.halted or state.stopped_first:
+            return False
+        self._crashed(model, self._release(state, slot), "crash", text)
+        return True
+
+    def start_failed(self, model: str, slot: str, outcome: Outcome) -> bool:
+        state = self.states.get(model)
+        if state is None or slot != state.active:
+            return False
+        if outcome.damaged:
+            self.feed(model, on.ActiveDamaged(slot, outcome.text))
+            state = self.states.get(model)
+            return state is not None and state.active == slot
+        self._crashed(model, self._release(state, slot), outcome.code, outcome.text)
+        return True
+
+    def front_failed(self, code: str, text: str) -> None:
+        if text != self._front_failure:
+            self._front_failure = text
+            log(text)
+            self._tell(None, do.Note("note", None, code, line(text)))
+
+    def note(self, kind: str, code: str, text: str, model: str | None = None) -> None:
+        """Tell the server something that is no step of an update."""
+        self._tell(model, do.Note(kind, None, code, line(text)))
+
+    # Doing.
+
+    def _crashed(self, model: str, release: bytes | None, code: str, text: str) -> None:
+        """Tell of the first crashes one by one, then that it goes on, and then nothing for a while."""
+        now = self._tools.clock.since_boot()
+        recent = [*(at for at in self._crashes.get(model, []) if now - at < _CRASH_MEMORY_S), now]
+        self._crashes[model] = recent
+        log(f"{model}: a worker crashed: {text}")
+        if len(recent) <= _CRASH_LOOP:
+            what = "crash-loop" if len(recent) == _CRASH_LOOP else code
+            self._tell(model, do.Note("worker-crashed", release, what, line(text)))
+
+    def _tell(self, model: str | None, note: do.Note) -> None:
+        try:
+            with self._tools.journal.transaction() as write:
+                write.event(self._event(model, note))
+        except StorageError as error:
+            log(str(error))
+        self._changed()
+
+    def _event(self, model: str | None, note: do.Note) -> Event:
+        return Event(
+            stream=b"\0" * 16,
+            n=1,
+            kind=note.kind,
+            time_s=self._tools.time.best(),
+            uptime_s=int(self._tools.clock.since_boot()),
+            model=model,
+            release=note.release,
+            code=note.code,
+            text=line(note.text),
+        )
+
+    def _slot(self, model: str, slot: str) -> Slot:
+        return Slot(self._tools.paths, self._tools.journal, model, slot)
+
+    @staticmethod
+    def _release(state: State, slot: str) -> bytes | None:
+        copy = state.copy(slot)
+        return copy.release if copy else None
+
+    def _do(self, model: str, effect: do.Effect) -> None:  # noqa: C901 - one short case an effect
+        tools = self._tools
+        match effect:
+            case do.Plan(release):
+                self._plan(model, release)
+            case do.Download(slot, release, recheck):
+                self._download(model, slot, release, recheck=recheck)
+            case do.CancelFetch():
+                tools.planning.cancel(model)
+                tools.downloads.cancel(model)
+            case do.Stage(slot, run):
+                copy = self.states[model].copy(slot)
+                assert copy is not None
+                tools.serving.stage(self._slot(model, slot), copy, partial(self._stepped, model, run, on.Staged(run)))
+            case do.Load(slot, run):
+                tools.serving.load(model, slot, partial(self._stepped, model, run, on.Loaded(run)))
+            case do.Test(slot, run):
+                started = partial(self.feed, model, on.TestStarted(run))
+                tools.serving.test(model, slot, started, partial(self._stepped, model, run, on.TestPassed(run)))
+            case do.Serve(slot):
+                copy = self.states[model].copy(slot)
+                assert copy is not None
+                tools.serving.serve(self._slot(model, slot), copy)
+            case do.Watch(slot, run):
+                self._watch(model, slot, run)
+            case do.Unserve():
+                tools.serving.unserve(model)
+            case do.Retire(slot):
+                tools.serving.retire(model, slot)
+            case do.Discard(slot):
+                self._slot(model, slot).erase()
+            case do.Remove():
+                self._remove(model)
+            case do.Note():
+                pass  # it went into the journal with the state
+
+    def _plan(self, model: str, release: bytes) -> None:
+        wanted = self._desired.get(model)
+        if wanted is None or wanted.release != release:
+            # A damaged release that no directive names any more: its objects are nowhere to be asked for.
+            refused = on.PlanRefused(release, "not-desired", "no directive names this release any more")
+            self._tools.loop.post(partial(self.feed, model, refused))
+            return
+        slots = [self._slot(model, slot) for slot in SLOTS]
+        self._tools.planning.begin(model, wanted, slots, partial(self._planned, model, release))
+
+    def _planned(self, model: str, release: bytes, result: Plan | Refusal) -> None:
+        if isinstance(result, Refusal):
+            self.feed(model, on.PlanRefused(release, result.code, result.text))
+            return
+        self._plans[model] = result
+        manifest, variant = result.layout.manifest, result.layout.variant
+        self.feed(model, on.Planned(release, manifest.version, variant.kind, manifest.counter))
+
+    def _download(self, model: str, slot: str, release: bytes, *, recheck: bool) -> None:
+        plan = self._plans.pop(model)
+
+        def done(refusal: Refusal | None) -> None:
+            if refusal is None:
+                self.feed(model, on.Downloaded(release))
+            else:
+                self.feed(model, on.DownloadRefused(release, refusal.code, refusal.text))
+
+        self._tools.downloads.begin(plan, self._slot(model, slot), recheck=recheck, done=done)
+
+    def _stepped(self, model: str, run: int, good: on.Event, outcome: Outcome) -> None:
+        if outcome.ok:
+            self.feed(model, good)
+        elif outcome.code == "no-room":
+            self.feed(model, on.NoRoom(run, outcome.text))
+        else:
+            self.feed(model, on.TrialFailed(run, outcome.code, outcome.text, outcome.damaged))
+
+    def _remove(self, model: str) -> None:
+        self._unwatch(model)
+        self._plans.pop(model, None)
+        try:
+            for slot in SLOTS:
+                self._slot(model, slot).erase()
+            files.remove_tree(self._tools.paths.model(model))
+        except (StorageError, OSError) as error:
+            log(f"{error}; what is left of {model} goes with the next start")
+        for order in ("destroy", "forget"):
+            self._tools.unlocker.ask({"do": order, "model": model}, lambda _: None)
+
+    def _watch(self, model: str, slot: str, run: int) -> None:
+        began = self._tools.clock.since_boot()
+        budget_us = self._tools.serving.budget_us(model, slot)
+
+        def look() -> None:
+            state = self.states.get(model)
+            if state is None or state.run != run or state.phase != Phase.PROBATION:
+                return
+            numbers = self._tools.serving.numbers(model, slot)
+            elapsed = self._tools.clock.since_boot() - began
+            sketch = Sketch(numbers.sketch)
+            seen = Observed(elapsed, numbers.count, numbers.errors, numbers.nonfinite, sketch)
+            verdict = judge(seen, budget_us, self._settings())
+            if verdict.passed is None:
+                self._watches[model] = self._tools.loop.after(_LOOK_S, look)
+            elif verdict.passed:
+                self.feed(model, on.ProbationPassed(run))
+            else:
+                self.feed(model, on.ProbationFailed(run, verdict.code, verdict.text))
+
+        self._unwatch(model)
+        self._watches[model] = self._tools.loop.after(_LOOK_S, look)
+
+    def _unwatch(self, model: str) -> None:
+        timer = self._watches.pop(model, None)
+        if timer is not None:
+            timer.cancel()
