@@ -1,0 +1,14 @@
+"""What holds for every test."""
+
+from pathlib import Path
+
+import pytest
+
+BROWSER = Path(__file__).parent / "browser"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if BROWSER in item.path.parents:
+            # Playwright keeps an event loop running in the thread of its tests, where no asyncio test could then run.
+            item.add_marker(pytest.mark.serial)
