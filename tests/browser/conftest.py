@@ -108,8 +108,7 @@ def site(tmp_path: Path) -> Iterator[Site]:
 def chromium() -> Iterator[Browser]:
     """Debian's Chromium."""
     program = shutil.which("chromium")
-    if program is None:
-        pytest.skip("Chromium is not installed: apt-get install chromium")
+    assert program is not None, "Chromium is not installed: run make setup-dev"
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
         yield browser

@@ -71,10 +71,9 @@ def _programs() -> Path | None:
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Postgres]:
-    """A PostgreSQL cluster; tests that need one are skipped where it is not installed."""
+    """A PostgreSQL cluster."""
     programs = _programs()
-    if programs is None:
-        pytest.skip("PostgreSQL is not installed: apt-get install postgresql")
+    assert programs is not None, "PostgreSQL is not installed: run make setup-dev"
     directory = (
         Path("/tmp") / f"dunlin-pg-{uuid.uuid4().hex[:8]}"
     )  # its account must reach it, and sockets need short paths
