@@ -153,6 +153,44 @@ def manifest_across_fields(out: Collector) -> None:
     add("hardware-unsorted", "order", ((6, 0, 1, 6), ["pi5", "pi4"]))
 
 
+def manifest_for_microcontrollers(out: Collector) -> None:
+    def raw(name: str, expect: str, value: Map, **more: Any) -> None:
+        envelope = m.signed(enc(value), ["release-1"], "dnb/v1/release")
+        out.add("manifest", f"manifest-tflm-{name}", expect, bytes=envelope, root="root-1", **more)
+
+    def add(name: str, expect: str, *edits: tuple[tuple[Any, ...], Any]) -> None:
+        raw(name, expect, edited(m.MICRO_MANIFEST, *edits))
+
+    raw("good", "ok", m.MICRO_MANIFEST, release=sha(enc(m.MICRO_MANIFEST)))
+    both = [*m.CONTENT.payloads, *m.MICRO_CONTENT.payloads]
+    second = edited(m.MICRO_VARIANT, ((3,), [3, 4, 5]), ((5, 0), 4), ((2, 3, 2), 5))
+    # What is for other devices may be compressed.
+    add("beside-another", "ok", ((6,), [m.VARIANT, second]), ((7,), both))
+    add("stores", "ok", ((6, 0, 1, 7), ["plain-flash"]))
+    add("stores-unsorted", "order", ((6, 0, 1, 7), ["plain-flash", "locked"]))
+    add("store-unknown", "value", ((6, 0, 1, 7), ["tape"]))
+    add("stores-five", "count", ((6, 0, 1, 7), ["locked"] * 5))
+    add("stores-none-written", "canonical", ((6, 0, 1, 7), []))
+    size = len(m.PACKED)
+    add("golden-compressed", "tflm-payload", ((7, 1, 3), 1), ((7, 1, 7), size), ((7, 1, 8), size + 16))
+    add("chunks-of-128-kib", "tflm-payload", ((7, 0, 8), 9016), ((7, 0, 9), 17), ((7, 0, 10), 1))
+    delta = edited(m.MICRO_CONTENT.payloads[0], ((0,), m.fill("micro delta", 16)), ((4,), bytes(32)))
+    add("delta", "tflm-payload", ((6, 0, 3), [0, 1, 2, 3]), ((7,), [*m.MICRO_CONTENT.payloads, delta]))
+    # A variant that would not lie in the flash that it asks for must not pass for one that fits.
+    add("flash-one-byte-short", "payload-length", ((6, 0, 1, 4), m.MICRO_SLOT - 1))
+    add("flash-not-stated", "payload-length", ((6, 0, 1, 4), DROP))
+
+    def padded(length: int) -> Map:
+        """Tensors with names of 100 bytes, and one with as many as are left."""
+        tensors = [{**m.TENSOR_IN, 0: "n" * 100} for _ in range(27)]
+        value = edited(m.MICRO_MANIFEST, ((6, 0, 2, 0), tensors))
+        left = length - len(m.signed(enc(value), ["release-1"], "dnb/v1/release"))
+        return edited(value, ((6, 0, 2, 0, 0, 0), "n" * (100 + left)))
+
+    raw("of-4-kib", "ok", padded(4096))
+    raw("over-4-kib", "size", padded(4097))
+
+
 def bundle(out: Collector) -> None:
     def add(name: str, expect: str, data: bytes) -> None:
         out.add("bundle", f"bundle-{name}", expect, bytes=data, root="root-1")
@@ -161,6 +199,8 @@ def bundle(out: Collector) -> None:
     size = len(good)
     index_at = 28 + len(m.MANIFEST_ENVELOPE)
     add("good", "ok", good)
+    micro = m.signed(enc(m.MICRO_MANIFEST), ["release-1"], "dnb/v1/release")
+    add("for-microcontrollers", "ok", m.bundle_of(m.MICRO_CONTENT, micro))
     add("empty", "magic", b"")
     add("text-mode-transfer", "magic", good.replace(b"\r\n", b"\n", 1))
     add("eighth-bit-stripped", "magic", b"\x09" + good[1:])
@@ -296,4 +336,27 @@ def grant(out: Collector) -> None:
     add("over-the-cap", "size", enc([protected, unprotected, bytes(512)]))
 
 
-KINDS = (manifest_envelope, manifest, manifest_across_fields, bundle, chunk, install, grant)
+def slot(out: Collector) -> None:
+    def add(name: str, lengths: list[int], chunks: int, slot_bytes: int) -> None:
+        out.add("slot", f"slot-{name}", "ok", lengths=lengths, chunks=chunks, slot_bytes=slot_bytes)
+
+    add("micro", [payload[5] for payload in m.MICRO_CONTENT.payloads], 5, m.MICRO_SLOT)
+    add("one-empty-payload", [0], 1, 4096 + 4096 + 4096)
+    add("full-sectors", [4096, 8192], 3, 3 * 4096 + 3 * 4096)
+    add("a-byte-over", [4097], 2, 3 * 4096 + 2 * 4096)
+    add("marks-fill-a-sector", [126 * 4096], 126, 3 * 4096 + 126 * 4096)
+    add("marks-need-a-second-sector", [127 * 4096], 127, 4 * 4096 + 127 * 4096)
+    add("leaves-need-a-second-sector", [129 * 4096], 129, 5 * 4096 + 129 * 4096)
+
+
+KINDS = (
+    manifest_envelope,
+    manifest,
+    manifest_across_fields,
+    manifest_for_microcontrollers,
+    bundle,
+    chunk,
+    install,
+    grant,
+    slot,
+)

@@ -9,17 +9,15 @@ import copy
 import hashlib
 import struct
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import cbor2
-from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-from cryptography.x509.oid import NameOID
 
 from tests.contract import rfc9180
 
@@ -199,18 +197,13 @@ GOLDEN: Map = {
 
 
 class Content:
-    """Payloads of the bundle that the vectors are about: a two-chunk model, golden samples under zlib, labels."""
+    """Payloads of a bundle. Each part: role, format, compression, installed bytes, plaintext."""
 
-    def __init__(self) -> None:
-        parts = (
-            ("model", "tflite", 0, MODEL_BYTES, MODEL_BYTES),
-            ("golden", "cbor", 1, enc(GOLDEN), zlib.compress(enc(GOLDEN), 9)),
-            ("labels", "text", 0, LABELS, LABELS),
-        )
+    def __init__(self, name: str, parts: Iterable[tuple[str, str, int, bytes, bytes]]) -> None:
         self.payloads: list[Map] = []
         self.chunks: list[list[bytes]] = []
         for role, form, compression, installed, plaintext in parts:
-            payload_id = fill(f"payload {role}", 16)
+            payload_id = fill(f"{name} {role}", 16)
             chunks = sealed_chunks(CEK, payload_id, plaintext, 12)
             self.chunks.append(chunks)
             self.payloads.append(
@@ -239,7 +232,16 @@ class Content:
         return b"".join(chunk for chunks in self.chunks for chunk in chunks)
 
 
-CONTENT = Content()
+PACKED = zlib.compress(enc(GOLDEN), 9)
+CONTENT = Content(
+    "payload",
+    (
+        ("model", "tflite", 0, MODEL_BYTES, MODEL_BYTES),
+        ("golden", "cbor", 1, enc(GOLDEN), PACKED),
+        ("labels", "text", 0, LABELS, LABELS),
+    ),
+)
+"""Of the bundle that most vectors are about: a two-chunk model, golden samples under zlib, labels."""
 FIT: Map = {0: "litert", 1: [2, 0, 0], 2: [{0: "CONV_2D", 1: 3}, {0: "SOFTMAX", 1: 2}], 5: 1_000_000, 6: ["pi4", "pi5"]}
 VARIANT: Map = {
     0: "tflite-int8",
@@ -264,6 +266,27 @@ MANIFEST: Map = {
     6: [VARIANT],
     7: CONTENT.payloads,
 }
+MICRO_MODEL = fill("micro model", 9000)
+MICRO_CONTENT = Content(
+    "micro",
+    (
+        ("model", "tflm", 0, MICRO_MODEL, MICRO_MODEL),
+        ("golden", "cbor", 0, enc(GOLDEN), enc(GOLDEN)),
+        ("labels", "text", 0, LABELS, LABELS),
+    ),
+)
+"""Of a bundle for microcontrollers: nothing is compressed; five chunks."""
+
+
+def slot_bytes(lengths: list[int], chunks: int) -> int:
+    parts = [64 + 32 * chunks, 4096, 32 * chunks, *lengths]
+    return 4096 * sum(-(-part // 4096) for part in parts)
+
+
+MICRO_SLOT = slot_bytes([payload[5] for payload in MICRO_CONTENT.payloads], 5)
+MICRO_FIT: Map = {0: "tflm", 1: [0, 4, 0], 2: [{0: "CONV_2D", 1: 3}], 3: 65_536, 4: MICRO_SLOT}
+MICRO_VARIANT: Map = {**VARIANT, 0: "tflm-int8", 1: MICRO_FIT}
+MICRO_MANIFEST: Map = {**MANIFEST, 6: [MICRO_VARIANT], 7: MICRO_CONTENT.payloads}
 RELEASE = sha(enc(MANIFEST))
 MANIFEST_ENVELOPE = signed(enc(MANIFEST), ["release-1"], "dnb/v1/release")
 GRANT = grant("device-kem", RELEASE, "pi-1", CEK)
@@ -296,6 +319,7 @@ DEVICE: Map = {
     1: "aarch64",
     2: 4_000_000_000,
     5: [{0: "litert", 1: [2, 3, 0]}, {0: "onnxruntime", 1: [1, 32, 0], 2: [{0: "Conv", 1: 11}, {0: "Gemm", 1: 13}]}],
+    6: {0: "file", 1: "no-swap"},
 }
 MICRO: Map = {
     0: "mps2-an386",
@@ -304,6 +328,7 @@ MICRO: Map = {
     3: 1_048_576,
     4: 65_536,
     5: [{0: "tflm", 1: [0, 4, 0], 2: [{0: "CONV_2D", 1: 3}]}],
+    6: {0: "flash", 1: "plain-flash"},
 }
 REPORTED: Map = {
     0: 1,
@@ -323,12 +348,17 @@ REPORTED: Map = {
         }
     },
     6: DEVICE,
-    7: {0: "file", 1: "no-swap"},
     8: 3600,
     9: NOW,
     10: "0.1.0",
     11: 455,
     12: 1,
+}
+REPORTED_BY_MICRO: Map = {
+    **{key: value for key, value in REPORTED.items() if key not in (4, 11)},
+    5: {"digits": {0: "committed", 1: RELEASE, 6: "tflm-int8", 7: 12}},
+    6: MICRO,
+    7: 41,
 }
 EVENT: Map = {
     0: 1,
@@ -352,22 +382,16 @@ TOKEN: Map = {
     4: fill("secret", 16),
     5: LATER,
 }
-CSR = (
-    x509.CertificateSigningRequestBuilder()
-    .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "pi-1")]))
-    .sign(private("device"), hashes.SHA256(), ecdsa_deterministic=True)
-    .public_bytes(serialization.Encoding.DER)
-)
 ENROL: Map = {
     0: 1,
     1: "pi-1",
     2: TOKEN[3],
     3: TOKEN[4],
-    4: CSR,
+    4: spki("device"),
     5: spki("device-kem"),
     6: DEVICE,
 }
-RENEW: Map = {0: 1, 1: "pi-1", 2: CSR}
+RENEW: Map = {0: 1, 1: "pi-1", 2: spki("device")}
 REPLY: Map = {0: 1, 1: "issued", 2: [fill("certificate", 64), fill("ca certificate", 64)], 3: "broker.example", 4: 8883}
 RECEIPT: Map = {
     0: 1,
@@ -382,6 +406,10 @@ RECEIPT: Map = {
     9: NOW,
     10: spki("device-kem-2"),
 }
+
+
+def bundle_of(content: Content, envelope: bytes) -> bytes:
+    return bundle(envelope, b"".join(content.leaves), content.body)
 
 
 def bundle(envelope: bytes = MANIFEST_ENVELOPE, leaves: bytes | None = None, body: bytes | None = None) -> bytes:
@@ -399,6 +427,37 @@ def flipped(data: bytes, at: int, bit: int = 0) -> bytes:
 
 def token_text(value: Map) -> str:
     return "dunlin1-" + base64.urlsafe_b64encode(enc(value)).decode().rstrip("=")
+
+
+# ---- the link, by hand
+
+
+def stuffed(data: bytes) -> bytes:
+    """COBS (Cheshire, Baker 1999), byte by byte."""
+    out, code_at = bytearray(b"\x01"), 0
+    for place, byte in enumerate(data):
+        if byte:
+            out.append(byte)
+            out[code_at] += 1
+        if not byte or (out[code_at] == 255 and place + 1 < len(data)):
+            code_at = len(out)
+            out.append(1)
+    return bytes(out)
+
+
+def crc(body: bytes) -> bytes:
+    """IEEE 802.3's, bit by bit, big-endian."""
+    register = 0xFFFFFFFF
+    for byte in body:
+        register ^= byte
+        for _ in range(8):
+            register = register >> 1 ^ (0xEDB88320 if register & 1 else 0)
+    return (register ^ 0xFFFFFFFF).to_bytes(4, "big")
+
+
+def frame(body: bytes) -> bytes:
+    """Without its delimiter."""
+    return stuffed(body + crc(body))
 
 
 ROOTS = {

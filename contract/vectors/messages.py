@@ -246,10 +246,15 @@ def plain_records(out: Collector) -> None:
     add("reported", "reason-of-257-bytes", "range", m.REPORTED, ((5, "digits", 10, 0, 1, 0), "é" * 128 + "x"))
     add("reported", "temperature-of-301", "range", m.REPORTED, ((11,), 3001))
     add("reported", "boot-nonce-missing", "field-missing", m.REPORTED, ((3,), DROP))
-    add("reported", "tier-unknown", "value", m.REPORTED, ((7, 0), "hsm"))
+    add("reported", "tier-unknown", "value", m.REPORTED, ((6, 6, 0), "hsm"))
+    add("reported", "tier-missing", "field-missing", m.REPORTED, ((6, 6), DROP))
+    add("reported", "model-store-unknown", "value", m.REPORTED, ((6, 6, 1), "tape"))
+    add("reported", "of-a-microcontroller", "ok", m.REPORTED_BY_MICRO)
+    add("reported", "number-zero-written", "canonical", m.REPORTED_BY_MICRO, ((7,), 0))
 
     add("event", "rolled-back", "ok", m.EVENT)
     add("event", "plain", "ok", m.EVENT, ((3,), "boot"), *(((key,), DROP) for key in (6, 7, 8, 9)))
+    add("event", "device-fault", "ok", m.EVENT, ((3,), "device-fault"), ((8,), "flash"), ((6,), DROP), ((7,), DROP))
     add("event", "kind-unknown", "value", m.EVENT, ((3,), "exploded"))
     add("event", "number-zero", "range", m.EVENT, ((2,), 0))
     add("event", "text-with-line-end", "value", m.EVENT, ((9,), "one\ntwo"))
@@ -268,6 +273,16 @@ def plain_records(out: Collector) -> None:
 
     add("enrol-reply", "issued", "ok", m.REPLY)
     add("enrol-reply", "pending", "ok", {0: 1, 1: "pending", 5: 10})
+    add("enrol-reply", "issued-behind-a-gateway", "ok", {0: 1, 1: "issued", 6: ROOTS["root-1"]})
+    add("enrol-reply", "refused", "ok", {0: 1, 1: "refused", 7: "this claim token has expired: ask for a new one"})
+    add("enrol-reply", "issued-with-nothing", "reply-status", {0: 1, 1: "issued"})
+    add("enrol-reply", "issued-without-a-broker", "reply-status", m.REPLY, ((3,), DROP))
+    add("enrol-reply", "issued-both-ways", "reply-status", m.REPLY, ((6,), ROOTS["root-1"]))
+    add("enrol-reply", "pending-with-a-reason", "reply-status", {0: 1, 1: "pending", 5: 10, 7: "wait"})
+    add("enrol-reply", "pending-for-ever", "reply-status", {0: 1, 1: "pending"})
+    add("enrol-reply", "refused-without-a-reason", "reply-status", {0: 1, 1: "refused"})
+    add("enrol-reply", "refused-with-a-root", "reply-status", {0: 1, 1: "refused", 6: ROOTS["root-1"], 7: "no"})
+    add("enrol-reply", "root-empty", "range", {0: 1, 1: "issued", 6: b""})
     add("enrol-reply", "status-unknown", "value", m.REPLY, ((1,), "denied"))
     add("enrol-reply", "port-65536", "range", m.REPLY, ((4,), 65536))
     add("trust", "root-and-ca", "ok", {0: 1, 1: ROOTS["root-1"], 2: m.fill("ca certificate", 64)})
@@ -287,12 +302,8 @@ def signed_records(out: Collector) -> None:
     def by_device(kind: str, name: str, expect: str, envelope: bytes, key: str = "device") -> None:
         out.add(kind, f"{kind}-{name}", expect, bytes=envelope, key=key)
 
-    enrol, renew, receipt = enc(m.ENROL), enc(m.RENEW), enc(m.RECEIPT)
-    by_device("enrol-request", "good", "ok", m.signed1(enrol, "device", "dnb/v1/enrol"))
-    by_device("enrol-request", "signed-by-another", "signer-unknown", m.signed1(enrol, "stranger", "dnb/v1/enrol"))
-    by_device("enrol-request", "signed-as-renew", "signature", m.signed1(enrol, "device", "dnb/v1/renew"))
-    path = m.signed1(enc(edited(m.ENROL, ((1,), "a/b"))), "device", "dnb/v1/enrol")
-    by_device("enrol-request", "device-slash", "value", path)
+    renew, receipt = enc(m.RENEW), enc(m.RECEIPT)
+
     by_device("renew", "good", "ok", m.signed1(renew, "device", "dnb/v1/renew"))
     by_device("renew", "signed-as-enrol", "signature", m.signed1(renew, "device", "dnb/v1/enrol"))
     by_device("renew", "signed-by-another", "signer-unknown", m.signed1(renew, "stranger", "dnb/v1/renew"))
@@ -308,6 +319,8 @@ def signed_records(out: Collector) -> None:
     by_device("receipt", "assurance-unknown", "value", destroy)
     canary = m.signed1(enc(edited(m.RECEIPT, ((6,), 1))), "device", "dnb/v1/receipt")
     by_device("receipt", "canary-one", "type", canary)
+    in_the_clear = m.signed1(enc(edited(m.RECEIPT, ((3, 0, 2), DROP))), "device", "dnb/v1/receipt")
+    by_device("receipt", "of-a-model-in-the-clear", "ok", in_the_clear)
 
     def wipe(name: str, expect: str, envelope: bytes) -> None:
         out.add("wipe", f"wipe-{name}", expect, bytes=envelope, root="root-1")
@@ -335,6 +348,52 @@ def signed_records(out: Collector) -> None:
     decide("another-device", "device", m.WIPE, [], "pi-2")
     decide("desires-what-it-wipes", "wipe-desired", m.WIPE, ["digits", "letters"])
     decide("whole-device-desires-a-model", "wipe-desired", m.WIPE_ALL, ["letters"])
+
+
+def enrol_requests(out: Collector) -> None:
+    enrol = enc(m.ENROL)
+
+    def enrolment(name: str, expect: str, envelope: bytes) -> None:
+        out.add("enrol-request", f"enrol-request-{name}", expect, bytes=envelope)
+
+    enrolment("good", "ok", m.signed1(enrol, "device", "dnb/v1/enrol"))
+    micro = enc(edited(m.ENROL, ((6,), m.MICRO)))
+    enrolment("of-a-microcontroller", "ok", m.signed1(micro, "device", "dnb/v1/enrol"))
+    enrolment("signed-by-another", "signer-unknown", m.signed1(enrol, "stranger", "dnb/v1/enrol"))
+    enrolment("signed-as-renew", "signature", m.signed1(enrol, "device", "dnb/v1/renew"))
+    enrolment("under-its-key-s-id", "signature", m.signed1(enrol, "stranger", "dnb/v1/enrol", m.header("device")))
+    enrolment("device-slash", "value", m.signed1(enc(edited(m.ENROL, ((1,), "a/b"))), "device", "dnb/v1/enrol"))
+    off_the_curve = m.flipped(m.spki("device"), 90)
+    header = enc({1: -9, 4: sha(off_the_curve)[:8]})
+    wrong = m.signed1(enc(edited(m.ENROL, ((4,), off_the_curve))), "device", "dnb/v1/enrol", header)
+    enrolment("key-not-on-curve", "root-key", wrong)
+    enrolment("key-short", "range", m.signed1(enc(edited(m.ENROL, ((4,), bytes(90)))), "device", "dnb/v1/enrol"))
+
+
+def signed_reports(out: Collector) -> None:
+    def by_device(kind: str, name: str, expect: str, envelope: bytes) -> None:
+        out.add(kind, f"{kind}-{name}", expect, bytes=envelope, key="device")
+
+    reported, event = enc(m.REPORTED_BY_MICRO), enc(m.EVENT)
+    by_device("signed-reported", "good", "ok", m.signed1(reported, "device", "dnb/v1/reported"))
+    by_device("signed-reported", "signed-as-event", "signature", m.signed1(reported, "device", "dnb/v1/event"))
+    by_device("signed-reported", "by-another", "signer-unknown", m.signed1(reported, "stranger", "dnb/v1/reported"))
+    edges = m.signed1(reported, "device", "dnb/v1/reported")
+    later = enc(edited(m.REPORTED_BY_MICRO, ((7,), 42)))
+    by_device("signed-reported", "number-raised-by-a-gateway", "signature", m.reshaped(edges, ((2,), later)))
+    # Without a number nobody could tell an old report from a new one.
+    unnumbered = m.signed1(enc(edited(m.REPORTED_BY_MICRO, ((7,), DROP))), "device", "dnb/v1/reported")
+    by_device("signed-reported", "without-a-number", "field-missing", unnumbered)
+    by_device("signed-reported", "unsigned", "cose-shape", reported)
+    over = m.signed1(bytes(32_768), "device", "dnb/v1/reported")
+    by_device("signed-reported", "over-the-cap", "size", over)
+    by_device("signed-event", "good", "ok", m.signed1(event, "device", "dnb/v1/event"))
+    by_device("signed-event", "signed-as-reported", "signature", m.signed1(event, "device", "dnb/v1/reported"))
+    by_device("signed-event", "by-another", "signer-unknown", m.signed1(event, "stranger", "dnb/v1/event"))
+    by_device("signed-event", "unsigned", "cose-shape", event)
+    by_device("signed-event", "over-the-cap", "size", m.signed1(bytes(8192), "device", "dnb/v1/event"))
+    exploded = m.signed1(enc(edited(m.EVENT, ((3,), "exploded"))), "device", "dnb/v1/event")
+    by_device("signed-event", "kind-unknown", "value", exploded)
 
 
 def texts(out: Collector) -> None:
@@ -370,6 +429,9 @@ def texts(out: Collector) -> None:
 
     topic("device", "ok", "dunlin/v1/pi-1/up/reported", device="pi-1", gateway=None, message="reported")
     topic("child", "ok", "dunlin/v1/gw-1/c/mcu-7/up/events", device="mcu-7", gateway="gw-1", message="events")
+    topic("child-enrols", "ok", "dunlin/v1/gw-1/c/mcu-7/up/enrol", device="mcu-7", gateway="gw-1", message="enrol")
+    topic("direct-device-enrols", "topic", "dunlin/v1/pi-1/up/enrol")
+    topic("child-sends-telemetry", "topic", "dunlin/v1/gw-1/c/mcu-7/up/telemetry")
     topic("other-version", "topic", "dunlin/v2/pi-1/up/reported")
     topic("without-prefix", "topic", "pi-1/up/reported")
     topic("up-kind-sent-down", "topic", "dunlin/v1/pi-1/dn/reported")
@@ -381,6 +443,17 @@ def texts(out: Collector) -> None:
     topic("device-uppercase", "topic", "dunlin/v1/Pi-1/up/reported")
     topic("gateway-wildcard", "topic", "dunlin/v1/+/c/mcu-7/up/events")
     topic("too-long", "topic", "dunlin/v1/" + "a" * 160 + "/up/reported")
+
+    def down(name: str, expect: str, value: str, **more: Any) -> None:
+        out.add("topic-down", f"topic-down-{name}", expect, topic=value, **more)
+
+    down("device", "ok", "dunlin/v1/pi-1/dn/desired", device="pi-1", gateway=None, message="desired")
+    down("child", "ok", "dunlin/v1/gw-1/c/mcu-7/dn/ack", device="mcu-7", gateway="gw-1", message="ack")
+    down("child-enrolled", "ok", "dunlin/v1/gw-1/c/mcu-7/dn/enrol", device="mcu-7", gateway="gw-1", message="enrol")
+    down("direct-device-enrolled", "topic", "dunlin/v1/pi-1/dn/enrol")
+    down("up", "topic", "dunlin/v1/pi-1/up/reported")
+    down("kind-unknown", "topic", "dunlin/v1/gw-1/c/mcu-7/dn/cmd")
+    down("child-wildcard", "topic", "dunlin/v1/gw-1/c/+/dn/desired")
 
 
 def fit(out: Collector) -> None:
@@ -407,6 +480,21 @@ def fit(out: Collector) -> None:
         "memory: 5000000000 bytes are needed, the device has 4000000000",
     )
     add("flash-unlimited", edited(bare, ((4,), 5_000_000_000)), m.DEVICE)
+    guarded = edited(bare, ((7,), ["locked", "no-swap"]))
+    add("stores", guarded, m.DEVICE)
+    add(
+        "stores-refuse-plain-flash",
+        {**m.MICRO_FIT, 7: ["locked", "no-swap"]},
+        m.MICRO,
+        "the release accepts no model in plain-flash, only in locked, no-swap",
+    )
+    add(
+        "stores-refuse-swap",
+        guarded,
+        edited(m.DEVICE, ((6, 1), "swappable")),
+        "the release accepts no model in swappable, only in locked, no-swap",
+    )
+    add("stores-accept-plain-flash", {**m.MICRO_FIT, 7: ["plain-flash"]}, m.MICRO)
     micro: Map = {0: "tflm", 1: [0, 0, 0], 2: [{0: "CONV_2D", 1: 3}], 3: 65_536, 4: 1_048_576}
     add("micro", micro, m.MICRO)
     add(
@@ -419,4 +507,16 @@ def fit(out: Collector) -> None:
     )
 
 
-KINDS = (cbor, keys, root, directive, decisions, plain_records, signed_records, texts, fit)
+KINDS = (
+    cbor,
+    keys,
+    root,
+    directive,
+    decisions,
+    plain_records,
+    signed_records,
+    enrol_requests,
+    signed_reports,
+    texts,
+    fit,
+)

@@ -53,6 +53,7 @@ from dunlin_contract.manifest import (
 from dunlin_contract.reported import ModelState, Reported
 from dunlin_contract.root import RoleKeys, Root
 from dunlin_contract.settings import Settings
+from dunlin_contract.slot import slot_bytes
 from dunlin_contract.stream import ChunkCipher
 from dunlin_contract.telemetry import Telemetry
 from dunlin_contract.wipe import Receipt, WipeOrder
@@ -254,6 +255,7 @@ class Fleet:
         self.acking = True
         self.seq = 0
         self.epoch = 0
+        self.from_child: Callable[[topics.Address, str, bytes], None] = lambda *_: None
         self.mangle: Callable[[bytes, bytes], bytes] = lambda _, data: data
         self.published: dict[bytes, int] = {}
         self._new = threading.Condition()
@@ -299,6 +301,9 @@ class Fleet:
 
     def _heard(self, topic: str, payload: bytes) -> None:
         address, kind = topics.parse_up(topic)
+        if address.gateway is not None:
+            self.from_child(address, kind, payload)
+            return
         assert address == self.address
         with self._new:
             if kind == "reported":
@@ -354,7 +359,8 @@ class Fleet:
         golden_bytes = (golden or samples(model, [[1, 2, 3, 4], [0, 0, 0, 0]])).to_bytes()
         cek = secrets.token_bytes(32)
         payloads, leaves, chunks = [], [], {}
-        for role, fmt, data in (("model", "onnx", model), ("golden", "cbor", golden_bytes)):
+        micro = runtime == "tflm"
+        for role, fmt, data in (("model", "tflm" if micro else "onnx", model), ("golden", "cbor", golden_bytes)):
             payload_id = secrets.token_bytes(16)
             cipher = ChunkCipher(cek, payload_id, CHUNK_LOG2)
             count = chunk_count(len(data), CHUNK_LOG2)
@@ -381,8 +387,14 @@ class Fleet:
             )
         tensor = {"dtype": "float32", "shape": (-1, local_api_models.WIDTH)}
         variant = Variant(
-            kind="onnx",
-            fit=Fit(runtime=runtime, min_version=(1, 0, 0), ops=(), memory_bytes=memory_bytes),
+            kind="tflm-int8" if micro else "onnx",
+            fit=Fit(
+                runtime=runtime,
+                min_version=(1, 0, 0),
+                ops=(),
+                memory_bytes=memory_bytes,
+                flash_bytes=slot_bytes([len(model), len(golden_bytes)], len(leaves)) if micro else 0,
+            ),
             io=Io(inputs=(Tensor(name="x", **tensor),), outputs=(Tensor(name="y", **tensor),)),
             payloads=(0, 1),
             budget=Budget(p95_us=budget_us),

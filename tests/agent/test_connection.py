@@ -145,10 +145,7 @@ class _Renewals(http.server.BaseHTTPRequestHandler):
         identity = FileKeystore(Paths(self.fleet.state)).identity().public_key()
         request = envelopes.open_renew(body, keys.spki(identity))
         self.asked.append(request.device)
-        csr = x509.load_der_x509_csr(request.csr)
-        public = csr.public_key()
-        assert isinstance(public, keys.PublicKey)
-        issued = self.fleet.ca.issue(self.fleet.device, public)
+        issued = self.fleet.ca.issue(self.fleet.device, keys.load_spki(request.spki))
         reply = EnrolReply(
             status="issued",
             chain=(issued.public_bytes(serialization.Encoding.DER),),

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from dunlin_contract.errors import ContractError
-from dunlin_contract.fit import DeviceDescription, Fit, RuntimeInfo
+from dunlin_contract.fit import DeviceDescription, Fit, RuntimeInfo, Tier
 from dunlin_contract.settings import Settings
 from dunlin_contract.sketch import Sketch
 from fleet_agent.carriers.window import FIRST_PAUSE_S, LONGEST_PAUSE_S, Window
@@ -147,7 +147,13 @@ def test_the_first_variant_that_fits_is_taken_and_the_others_are_explained(relea
     big = replace(one, kind="big", fit=replace(one.fit, memory_bytes=2**40))
     manifest = replace(release.manifest, variants=(far, big, one))
     litert, onnx = (RuntimeInfo(name=name, version=(2, 0, 0)) for name in ("litert", "onnxruntime"))
-    device = DeviceDescription(hardware_class="x", arch="x86_64", memory_bytes=2**30, runtimes=(litert, onnx))
+    device = DeviceDescription(
+        hardware_class="x",
+        arch="x86_64",
+        memory_bytes=2**30,
+        runtimes=(litert, onnx),
+        tier=Tier(keystore="file", model_store="swappable"),
+    )
     variant, rejected = choose(manifest, device)
     assert variant == one
     assert [(one.kind, one.reasons) for one in rejected] == [
@@ -155,6 +161,8 @@ def test_the_first_variant_that_fits_is_taken_and_the_others_are_explained(relea
         ("big", (f"memory: {2**40} bytes are needed, the device has {2**30}",)),
     ]
     assert choose(manifest, replace(device, runtimes=()))[0] is None
+    unswapped = replace(one, fit=replace(one.fit, stores=("locked", "no-swap")))
+    assert choose(replace(manifest, variants=(unswapped,)), device)[0] is None
 
 
 def test_an_index_must_be_the_signed_one(release: Release) -> None:

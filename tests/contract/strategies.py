@@ -1,5 +1,6 @@
 """Hypothesis strategies: any record that a program may write."""
 
+import dataclasses
 from typing import Any
 
 from hypothesis import strategies as st
@@ -10,6 +11,7 @@ from dunlin_contract.golden import ITEM_BYTES, Golden, Sample, TensorData
 from dunlin_contract.limits import LIMITS
 from dunlin_contract.manifest import chunk_count
 from dunlin_contract.schema import Record
+from dunlin_contract.slot import slot_bytes
 
 HIDDEN = [*range(0x20), *range(0x7F, 0xA0), *range(0x2028, 0x202F), *range(0x2066, 0x206A), *range(0xD800, 0xE000)]
 
@@ -71,6 +73,7 @@ fits = st.builds(
     flash_bytes=uint(2**48),
     memory_bytes=uint(2**48),
     hardware_classes=ascending(word, 3),
+    stores=ascending(st.sampled_from(fit.MODEL_STORES), 4),
 )
 descriptions = st.builds(
     fit.DeviceDescription,
@@ -80,6 +83,7 @@ descriptions = st.builds(
     flash_bytes=uint(2**48),
     arena_bytes=uint(2**48),
     runtimes=tuples(st.builds(fit.RuntimeInfo, name=runtime, version=version3, ops=ops), 3),
+    tier=st.builds(fit.Tier, keystore=st.sampled_from(fit.KEYSTORES), model_store=st.sampled_from(fit.MODEL_STORES)),
 )
 tensors = st.builds(
     manifest.Tensor,
@@ -108,9 +112,9 @@ ios = st.builds(
 
 
 @st.composite
-def payloads(draw: st.DrawFn, role: str, form: str) -> manifest.Payload:
-    log2, length = draw(uint(20, 12)), draw(uint(100_000))
-    compression = draw(st.sampled_from([manifest.STORED, manifest.ZLIB]))
+def payloads(draw: st.DrawFn, role: str, form: str, micro: bool) -> manifest.Payload:
+    log2, length = 12 if micro else draw(uint(20, 12)), draw(uint(100_000))
+    compression = manifest.STORED if micro else draw(st.sampled_from([manifest.STORED, manifest.ZLIB]))
     chunks = chunk_count(length, log2)
     return manifest.Payload(
         id=draw(id16),
@@ -133,6 +137,13 @@ def manifests(draw: st.DrawFn) -> manifest.Manifest:
     needs = draw(fits)
     form = {"litert": "tflite", "onnxruntime": "onnx", "tensorrt": "onnx", "tflm": "tflm"}[needs.runtime]
     parts = (("model", form), ("golden", "cbor"), ("labels", "text"))
+    micro = needs.runtime == "tflm"
+    listed = tuple(draw(payloads(role, form, micro)) for role, form in parts)
+    if len({one.id for one in listed}) < len(listed):
+        listed = tuple(dataclasses.replace(one, id=bytes([n] * 16)) for n, one in enumerate(listed))
+    if micro:
+        needed = slot_bytes([one.installed_length for one in listed], sum(one.chunk_count for one in listed))
+        needs = dataclasses.replace(needs, flash_bytes=draw(uint(2**48, needed)))
     created = draw(uint(LIMITS.time_s - 1))
     variant = manifest.Variant(
         kind=draw(kind),
@@ -144,9 +155,6 @@ def manifests(draw: st.DrawFn) -> manifest.Manifest:
         ),
         golden=draw(st.builds(manifest.GoldenCheck, payload=st.just(1), tolerance=positive, top1_permille=uint(1000))),
     )
-    listed = tuple(draw(payloads(role, form)) for role, form in parts)
-    if len({one.id for one in listed}) < len(listed):
-        listed = tuple(manifest.Payload(**{**vars(one), "id": bytes([n] * 16)}) for n, one in enumerate(listed))
     return manifest.Manifest(
         name=draw(name),
         version=draw(version),
@@ -250,11 +258,7 @@ RECORDS: dict[type[Record], st.SearchStrategy[Any]] = {
         missing=tuples(digest, 3),
         models=table(name, states),
         device=descriptions,
-        tier=st.builds(
-            reported.Tier,
-            keystore=st.sampled_from(["file", "tpm2", "pkcs11", "systemd-creds"]),
-            memory=st.sampled_from(["no-swap", "locked", "swappable"]),
-        ),
+        number=sequence,
         uptime_s=sequence,
         time_s=unix_time,
         agent_version=text(64),
@@ -300,17 +304,21 @@ RECORDS: dict[type[Record], st.SearchStrategy[Any]] = {
     ),
     enrolment.Trust: st.builds(enrolment.Trust, root=der, ca=der),
     enrolment.EnrolRequest: st.builds(
-        enrolment.EnrolRequest, device=device, token_id=kid, secret=id16, csr=der, kem=spki, description=descriptions
+        enrolment.EnrolRequest, device=device, token_id=kid, secret=id16, spki=spki, kem=spki, description=descriptions
     ),
-    enrolment.EnrolReply: st.builds(
-        enrolment.EnrolReply,
-        status=st.sampled_from(["issued", "pending"]),
-        chain=tuples(der, 4),
-        broker_host=text(256),
-        broker_port=uint(65535),
-        poll_s=uint(3600),
+    enrolment.EnrolReply: st.one_of(
+        st.builds(
+            enrolment.EnrolReply,
+            status=st.just("issued"),
+            chain=tuples(der, 4, 1),
+            broker_host=text(256, 1),
+            broker_port=uint(65535, 1),
+        ),
+        st.builds(enrolment.EnrolReply, status=st.just("issued"), root=der),
+        st.builds(enrolment.EnrolReply, status=st.just("pending"), poll_s=uint(3600, 1)),
+        st.builds(enrolment.EnrolReply, status=st.just("refused"), reason=text(256, 1)),
     ),
-    enrolment.RenewRequest: st.builds(enrolment.RenewRequest, device=device, csr=der),
+    enrolment.RenewRequest: st.builds(enrolment.RenewRequest, device=device, spki=spki),
     wipe.WipeOrder: st.builds(
         wipe.WipeOrder,
         device=device,
@@ -323,7 +331,7 @@ RECORDS: dict[type[Record], st.SearchStrategy[Any]] = {
         wipe.Receipt,
         device=device,
         order_digest=digest,
-        erased=tuples(st.builds(wipe.Erased, model=name, releases=tuples(digest, 4), storage_key=id16), 3),
+        erased=tuples(st.builds(wipe.Erased, model=name, releases=tuples(digest, 4), storage_key=maybe(id16)), 3),
         method=text(256),
         assurance=st.sampled_from(["clear", "purge"]),
         canary_unreadable=st.booleans(),

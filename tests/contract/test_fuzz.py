@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from contract.vectors import material as m
-from dunlin_contract import bundle, cbor, cose, envelopes, hpke, keys, merkle, topics
+from dunlin_contract import bundle, cbor, cose, envelopes, hpke, keys, link, merkle, topics
 from dunlin_contract.enrolment import ClaimToken
 from dunlin_contract.errors import ContractError
 from dunlin_contract.install import installed
@@ -38,15 +38,20 @@ PARSERS: dict[str, Callable[[bytes], object]] = {
     "ack": lambda data: envelopes.open_ack(data, ROOT),
     "wipe": lambda data: envelopes.open_wipe(data, ROOT),
     "receipt": lambda data: envelopes.open_receipt(data, SPKI),
-    "enrol": lambda data: envelopes.open_enrol(data, SPKI),
+    "enrol": envelopes.open_enrol,
+    "reported": lambda data: envelopes.open_reported(data, SPKI),
+    "event": lambda data: envelopes.open_event(data, SPKI),
     "renew": lambda data: envelopes.open_renew(data, SPKI),
-    "enrol-by-any-key": lambda data: envelopes.open_enrol(m.signed1(b"\xa0", "device", "dnb/v1/enrol"), data),
+    "event-by-any-key": lambda data: envelopes.open_event(m.signed1(b"\xa0", "device", "dnb/v1/event"), data),
     "grant": lambda data: hpke.open_cek(data, KEY, bytes(32), "pi-1"),
     "spki": keys.load_spki,
     "header": bundle.Header.unpack,
     "index": lambda data: Manifest.from_cbor(m.MANIFEST).checked_leaves(data),
     "install": lambda data: list(installed(Payload.from_cbor(m.CONTENT.payloads[1]), [data])),
     "split": merkle.split,
+    "frame": link.decode,
+    "link-message": link.parse,
+    "link-claim": link.Claim.from_bytes,
     **{f"record-{name}": cls.from_bytes for name, (cls, _) in RECORDS.items()},
 }
 
@@ -159,6 +164,8 @@ def test_only_contract_errors_escape_from_texts(text: str) -> None:
         ClaimToken.from_text(text)
     with suppress(ContractError):
         topics.parse_up(text)
+    with suppress(ContractError):
+        topics.parse_down(text)
     assert topics.parse_object(text) is None
 
 
@@ -167,3 +174,21 @@ def test_a_topic_that_is_read_is_the_one_that_is_written(topic: str) -> None:
     with suppress(ContractError):
         address, kind = topics.parse_up(topic)
         assert address.up(kind) == topic
+    with suppress(ContractError):
+        address, kind = topics.parse_down(topic)
+        assert address.down(kind) == topic
+
+
+@given(st.lists(st.binary(min_size=1, max_size=256)), st.integers(1, 40))
+def test_frames_come_out_of_a_stream_as_they_went_in(bodies: list[bytes], step: int) -> None:
+    line = b"".join(map(link.encode, bodies))
+    decoder = link.Decoder()
+    assert [body for at in range(0, len(line), step) for body in decoder.feed(line[at : at + step])] == bodies
+    assert decoder.errors == 0
+
+
+@given(st.binary(min_size=1, max_size=256), st.integers(0, 262), st.integers(0, 7))
+def test_no_flipped_bit_passes_for_a_frame(body: bytes, place: int, bit: int) -> None:
+    frame = link.encode(body)[:-1]
+    line = b"\x00" + m.flipped(frame, place % len(frame), bit) + b"\x00"
+    assert link.Decoder().feed(line) == []

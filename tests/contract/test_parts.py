@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contract.vectors import material as m
-from dunlin_contract import bundle, console, cose, envelopes, fit, ids, keys, topics
+from dunlin_contract import bundle, console, cose, envelopes, fit, ids, keys, link, topics
 from dunlin_contract.cose import Role
 from dunlin_contract.enrolment import ClaimToken
 from dunlin_contract.errors import ContractError
@@ -114,6 +114,8 @@ def test_topics_of_a_device_and_of_a_child() -> None:
     assert device.down("desired") == "dunlin/v1/pi-1/dn/desired"
     assert child.down("ack") == "dunlin/v1/gw-1/c/mcu-7/dn/ack"
     assert topics.parse_up(child.up("events")) == (child, "events")
+    assert topics.parse_down(child.down("enrol")) == (child, "enrol")
+    assert topics.child_filter("gw-1") == "dunlin/v1/gw-1/c/+/dn/+"
     assert topics.obj(bytes(32)) == "dunlin/v1/obj/" + "00" * 32
     assert topics.parse_object(topics.obj(b"\xab" * 32)) == b"\xab" * 32
     for other in ("dunlin/v1/obj/" + "AB" * 32, "dunlin/v1/obj/ab", "dunlin/v1/obj/" + "00" * 32 + "\n"):
@@ -123,6 +125,10 @@ def test_topics_of_a_device_and_of_a_child() -> None:
 def test_no_device_can_take_the_server_s_name() -> None:
     assert not ids.is_device(topics.SERVER_CLIENT)
     assert not ids.is_device("obj")
+
+
+def test_an_offered_claim_is_not_shown() -> None:
+    assert "secret" not in repr(link.Claim("mcu-7", "secret"))
 
 
 def test_a_refused_claim_token_is_not_repeated() -> None:
@@ -184,6 +190,7 @@ def test_reasons_can_be_reported() -> None:
         arch="arm",
         memory_bytes=1,
         runtimes=(fit.RuntimeInfo(name="litert", version=(1, 0, 0), ops=some),),
+        tier=fit.Tier(keystore="file", model_store="no-swap"),
     )
     reasons = fit.fit(needs, device)
     assert len(reasons) == 2

@@ -45,7 +45,7 @@ def signers(*private: keys.PrivateKey) -> dict[bytes, bytes]:
     return {keys.kid(keys.spki(key)): keys.spki(key) for key in private}
 
 
-SINGLE = (Role.DIRECTIVE, Role.ACK, Role.ENROL, Role.RENEW, Role.RECEIPT)
+SINGLE = (Role.DIRECTIVE, Role.ACK, Role.ENROL, Role.RENEW, Role.RECEIPT, Role.REPORTED, Role.EVENT)
 SEVERAL = (Role.ROOT, Role.RELEASE, Role.WIPE)
 
 

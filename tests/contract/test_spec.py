@@ -6,8 +6,10 @@ import re
 import cbor2
 
 from contract.vectors import material as m
+from dunlin_contract import link
 from dunlin_contract.cose import Role
-from dunlin_contract.limits import LIMITS
+from dunlin_contract.fit import MODEL_STORES
+from dunlin_contract.limits import LIMITS, MCU_LIMITS
 from dunlin_contract.rules import Rule
 from tests.contract import vectors
 
@@ -29,6 +31,21 @@ def _rows(text: str) -> list[list[str]]:
 def test_limits() -> None:
     table = {row[0].strip("`"): int(row[1]) for row in _rows(_section("13. Limits"))}
     assert table == dataclasses.asdict(LIMITS)
+
+
+def test_limits_of_microcontrollers() -> None:
+    table = {row[0].strip("`"): int(row[1]) for row in _rows(_section("16. Microcontrollers"))}
+    assert table == dataclasses.asdict(MCU_LIMITS)
+    both = table.keys() & dataclasses.asdict(LIMITS).keys()
+    assert both == table.keys()
+    assert all(table[name] <= getattr(LIMITS, name) for name in both)
+
+
+def test_messages_of_the_link() -> None:
+    lines = re.findall(r"^\| ([0-9a-f]{2}) ([a-z]+) \|", _section("15. Link"), re.MULTILINE)
+    vectors_ok = [one for one in vectors.every() if one["kind"] == "link-message" and one["expect"] == "ok"]
+    assert {(one["bytes"][:2], one["message"]) for one in vectors_ok} == set(lines)
+    assert f"{link.BODY_BYTES} bytes, so that a\nframe takes at most {len(link.encode(bytes([7]) * 256))} bytes" in SPEC
 
 
 def test_rules() -> None:
@@ -73,4 +90,5 @@ def test_rules_named_in_the_text_exist() -> None:
     prose = SPEC.replace(_section("13. Limits"), "")
     named = set(re.findall(r"`([a-z]+-[a-z]+)`", prose)) | {"size", "encoding", "canonical"}
     records = set(re.findall(r"^([a-z-]+) =", (vectors.FOLDER.parent / "dunlin.cddl").read_text(), re.MULTILINE))
-    assert named <= {rule.value for rule in Rule} | records, named - set(Rule) - records
+    assert set(MODEL_STORES) <= set(re.findall(r"`([a-z-]+)`", _section("8. Reports, events, telemetry")))
+    assert named <= {rule.value for rule in Rule} | records | set(MODEL_STORES), named - set(Rule) - records

@@ -1,5 +1,6 @@
 """Loads ``contract/vectors/*.json`` and runs one vector through the codec."""
 
+import dataclasses
 import json
 import tempfile
 from collections.abc import Callable
@@ -7,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from dunlin_contract import bundle, cbor, envelopes, hpke, keys, topics
+from dunlin_contract import bundle, cbor, envelopes, hpke, keys, link, topics
 from dunlin_contract.directive import Desired, Directive, DirectiveMemory, check_release, decide, directive_digest
 from dunlin_contract.enrolment import ClaimToken, EnrolReply, Trust
 from dunlin_contract.errors import ContractError
@@ -19,6 +20,7 @@ from dunlin_contract.manifest import Manifest, Payload
 from dunlin_contract.reported import Reported
 from dunlin_contract.root import Root, ServerKeys
 from dunlin_contract.settings import Settings
+from dunlin_contract.slot import slot_bytes
 from dunlin_contract.stream import ChunkCipher
 from dunlin_contract.telemetry import Telemetry
 from dunlin_contract.wipe import WipeOrder, check_order
@@ -134,6 +136,43 @@ def _topic(vector: Vector) -> Any:
     return {"device": address.device, "gateway": address.gateway, "message": message}
 
 
+def _topic_down(vector: Vector) -> Any:
+    address, message = topics.parse_down(vector["topic"])
+    if address.down(message) != vector["topic"]:
+        raise AssertionError("a topic that is read is the one that is written")
+    return {"device": address.device, "gateway": address.gateway, "message": message}
+
+
+def _frame(vector: Vector) -> Any:
+    body = link.decode(octets(vector))
+    return {"body": body.hex(), "written": link.encode(body) == octets(vector) + b"\x00"}
+
+
+def _stream(vector: Vector) -> Any:
+    """At once, and byte by byte: how a pipe cuts its bytes changes nothing."""
+    whole, slow = link.Decoder(), link.Decoder()
+    bodies = whole.feed(octets(vector))
+    piecemeal = [body for byte in octets(vector) for body in slow.feed(bytes([byte]))]
+    if (piecemeal, slow.errors) != (bodies, whole.errors):
+        raise AssertionError("the decoder depends on how its input is cut")
+    return {"bodies": [body.hex() for body in bodies], "errors": whole.errors}
+
+
+def _message(vector: Vector) -> Any:
+    message = link.parse(octets(vector))
+    if message.to_body() != octets(vector):
+        raise AssertionError("a message that is read is the one that is written")
+    fields = {name: one.hex() if isinstance(one, bytes) else one for name, one in dataclasses.asdict(message).items()}
+    return {"message": type(message).__name__.lower(), "fields": fields}
+
+
+def _claim(vector: Vector) -> Any:
+    claim = link.Claim.from_bytes(octets(vector))
+    if claim.to_bytes() != octets(vector):
+        raise AssertionError("a claim that is read is the one that is written")
+    return {"device": claim.device, "token": claim.token}
+
+
 def _manifest(vector: Vector) -> Any:
     return {"release": envelopes.open_manifest(octets(vector), root_named(vector["root"])).digest.hex()}
 
@@ -162,13 +201,21 @@ _RUN: dict[str, Callable[[Vector], Any]] = {
     "check-release": _check_release,
     "ack": lambda v: envelopes.open_ack(octets(v), root_named(v["root"])),
     "claim-token": lambda v: ClaimToken.from_text(v["text"]),
-    "enrol-request": lambda v: envelopes.open_enrol(octets(v), _spki(v["key"])),
+    "enrol-request": lambda v: envelopes.open_enrol(octets(v)),
     "renew": lambda v: envelopes.open_renew(octets(v), _spki(v["key"])),
     "receipt": lambda v: envelopes.open_receipt(octets(v), _spki(v["key"])),
     "wipe": lambda v: envelopes.open_wipe(octets(v), root_named(v["root"])),
     "wipe-decide": _wipe_decide,
     "fit": _fit,
+    "slot": lambda v: {"slot_bytes": slot_bytes(v["lengths"], v["chunks"])},
+    "signed-reported": lambda v: envelopes.open_reported(octets(v), _spki(v["key"])),
+    "signed-event": lambda v: envelopes.open_event(octets(v), _spki(v["key"])),
     "topic": _topic,
+    "topic-down": _topic_down,
+    "frame": _frame,
+    "link-stream": _stream,
+    "link-message": _message,
+    "link-claim": _claim,
 }
 KINDS = frozenset(_RUN) | frozenset(PLAIN)
 

@@ -3,13 +3,14 @@
 import threading
 from dataclasses import replace
 
+import cbor2
 import pytest
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
-from dunlin_contract import cose, envelopes, keys
+from dunlin_contract import cbor, cose, envelopes, keys
 from dunlin_contract.cose import Role
-from dunlin_contract.enrolment import EnrolReply, Trust
+from dunlin_contract.enrolment import EnrolReply, EnrolRequest, Trust
 from dunlin_contract.errors import ContractError
 from fleet_server.errors import ConflictError, DeniedError, InvalidError, NotFoundError, ServerError
 from fleet_server.services import enrolment
@@ -125,12 +126,16 @@ def test_a_request_must_be_signed_by_the_key_it_wants_certified(sqlite_world: Wo
         enrolment.enrol(sqlite_world.ctx, cose.sign1(payload, device.identity, Role.RENEW))
 
 
-def test_a_broken_csr_is_refused(sqlite_world: World) -> None:
+def test_a_key_that_is_none_is_refused(sqlite_world: World) -> None:
     device, token = Device(sqlite_world, "cam-1"), sqlite_world.token()
-    good = device.csr()
-    damaged = good[:-1] + bytes([good[-1] ^ 1])
-    device.csr = lambda key=None: damaged  # type: ignore[method-assign]
-    assert isinstance(refusal(device.enrol, token), InvalidError)
+    request = EnrolRequest.from_bytes(cose.peek1(device.request(token), 16384))
+    off_the_curve = replace(request, spki=request.spki[:-1] + bytes([request.spki[-1] ^ 1]))
+    payload = off_the_curve.to_bytes()
+    good = cbor2.loads(cose.sign1(payload, device.identity, Role.ENROL))
+    header = cose.protected_header(cose.ESP256, keys.kid(off_the_curve.spki))
+    envelope = cbor.encode(cbor2.CBORTag(18, [header, {}, payload, good.value[3]]))
+    with pytest.raises(ContractError):
+        enrolment.enrol(sqlite_world.ctx, envelope)
 
 
 def test_an_expired_certificate_renews_by_proof_of_the_identity_key(world: World) -> None:
@@ -147,8 +152,7 @@ def test_renewal_needs_the_known_key_and_an_active_device(sqlite_world: World) -
     other = keys.generate()
     with pytest.raises(ContractError):
         enrolment.renew(sqlite_world.ctx, device.renewal(key=other))
-    foreign = device.csr(other)
-    assert isinstance(refusal(enrolment.renew, sqlite_world.ctx, device.renewal(csr=foreign)), InvalidError)
+    assert isinstance(refusal(enrolment.renew, sqlite_world.ctx, device.renewal(other)), InvalidError)
     stranger = Device(sqlite_world, "cam-9")
     assert isinstance(refusal(enrolment.renew, sqlite_world.ctx, stranger.renewal()), DeniedError)
     with sqlite_world.ctx.db.write() as session:

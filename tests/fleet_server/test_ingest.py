@@ -79,8 +79,8 @@ class Site:
             self.bridge.stop()
         self.broker.stop()
 
-    def connect(self, device: Device) -> Client:
-        """The device at the broker, with the certificate it was issued."""
+    def connect(self, device: Device, *, will: bool = False) -> Client:
+        """The device at the broker, with the certificate it was issued; `will`: it is offline when it vanishes."""
         assert device.reply is not None
         directory = self.world.directory
         identity = Identity(directory / f"{device.name}.crt", directory / f"{device.name}.pem")
@@ -89,6 +89,8 @@ class Site:
         identity.key.write_bytes(keys.dump_pem(device.identity, None))
         client = Client(self.broker.port, self.ctx.keys.paths.ca_certificate, identity, device.name)
         self.clients.append(client)
+        if will:
+            client.will(Address(device.name).up("status"), topics.OFFLINE, retain=True)
         assert not client.connect().is_failure
         return client
 

@@ -8,19 +8,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.x509.oid import NameOID
-
 from dunlin_contract import bundle, cose, envelopes, hpke, keys, merkle
 from dunlin_contract.cose import Role
 from dunlin_contract.directive import Directive
 from dunlin_contract.enrolment import ClaimToken, EnrolReply, EnrolRequest, RenewRequest
 from dunlin_contract.event import Event
-from dunlin_contract.fit import DeviceDescription, Fit, RuntimeInfo
+from dunlin_contract.fit import DeviceDescription, Fit, RuntimeInfo, Tier
 from dunlin_contract.limits import LIMITS
 from dunlin_contract.manifest import (
     AEAD_CHACHA20_POLY1305,
+    MICRO_RUNTIME,
     STORED,
     TAG_BYTES,
     Budget,
@@ -32,8 +29,9 @@ from dunlin_contract.manifest import (
     Variant,
     chunk_count,
 )
-from dunlin_contract.reported import ModelState, Reported, Tier
+from dunlin_contract.reported import ModelState, Reported
 from dunlin_contract.root import ROLE_NAMES, RoleKeys, Root
+from dunlin_contract.slot import slot_bytes
 from dunlin_contract.stream import ChunkCipher
 from dunlin_contract.wipe import Erased, Receipt, WipeOrder, order_digest
 from fleet_server import setup
@@ -50,7 +48,14 @@ DESCRIPTION = DeviceDescription(
     arch="x86_64",
     memory_bytes=1 << 30,
     runtimes=(RuntimeInfo(name="onnxruntime", version=(1, 20, 0)),),
+    tier=Tier(keystore="file", model_store="no-swap"),
 )
+
+
+VARIANTS = {  # runtime -> format of its models, kind of the variant, oldest version that will do
+    "onnxruntime": ("onnx", "onnx-int8", (1, 0, 0)),
+    MICRO_RUNTIME: (MICRO_RUNTIME, "tflm-int8", (2, 0, 0)),
+}
 
 
 class Clock:
@@ -101,12 +106,18 @@ class World:
         with self.ctx.db.read() as session:
             return roots.current(session)[0]
 
-    def sign_root(self, version: int = 1, epoch: int = 1, ops: Sequence[keys.PrivateKey] | None = None) -> bytes:
+    def sign_root(
+        self,
+        version: int = 1,
+        epoch: int = 1,
+        ops: Sequence[keys.PrivateKey] | None = None,
+        release: Sequence[keys.PrivateKey] = (),
+    ) -> bytes:
         """A root that names this server's keys, by the root key."""
         server = self.ctx.keys
         parts: dict[str, list[bytes]] = {
             "root": [keys.spki(self.root_key)],
-            "release": [keys.spki(self.release_key)],
+            "release": [keys.spki(key) for key in (release or [self.release_key])],
             "director": [server.director_spki],
             "ops": [keys.spki(key) for key in (ops or self.ops)],
             "ca": [server.ca.spki],
@@ -136,19 +147,28 @@ class World:
         signer: keys.PrivateKey | None = None,
         not_after: int | None = None,
         cek: bytes | None = None,
+        runtime: str = "onnxruntime",
+        **demands: object,
     ) -> Bundle:
-        """A signed and encrypted bundle of one random model of `size` bytes and a golden payload."""
+        """A signed and encrypted bundle of one random model of `size` bytes and a golden payload.
+
+        `demands` are more fields of its fit.
+        """
         cek = cek or secrets.token_bytes(32)
-        contents = [("model", "onnx", secrets.token_bytes(size)), ("golden", "cbor", zlib.compress(b"golden"))]
+        form, kind, oldest = VARIANTS[runtime]
+        contents = [("model", form, secrets.token_bytes(size)), ("golden", "cbor", zlib.compress(b"golden"))]
         payloads, chunks = [], []
-        for role, kind, content in contents:
-            payload, sealed = _seal(role, kind, content, cek)
+        for role, coding, content in contents:
+            payload, sealed = _seal(role, coding, content, cek)
             payloads.append(payload)
             chunks += sealed
         tensor = Tensor(name="x", dtype="float32", shape=(1, 4))
+        if runtime == MICRO_RUNTIME:
+            needed = slot_bytes([one.installed_length for one in payloads], sum(one.chunk_count for one in payloads))
+            demands = {"arena_bytes": 12_000, "flash_bytes": needed, **demands}
         variant = Variant(
-            kind="onnx-int8",
-            fit=Fit(runtime="onnxruntime", min_version=(1, 0, 0), ops=()),
+            kind=kind,
+            fit=Fit(runtime=runtime, min_version=oldest, ops=(), **demands),  # type: ignore[arg-type]
             io=Io(inputs=(tensor,), outputs=(tensor,)),
             payloads=(0, 1),
             budget=Budget(p95_us=1000),
@@ -203,20 +223,16 @@ class Device:
     boot_nonce: bytes = field(default_factory=lambda: secrets.token_bytes(16))
     stream: bytes = field(default_factory=lambda: secrets.token_bytes(16))
     reply: EnrolReply | None = None
-
-    def csr(self, key: keys.PrivateKey | None = None) -> bytes:
-        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, self.name or "none")])
-        built = x509.CertificateSigningRequestBuilder().subject_name(subject)
-        return built.sign(key or self.identity, hashes.SHA256()).public_bytes(serialization.Encoding.DER)
+    description: DeviceDescription = DESCRIPTION
 
     def request(self, token: ClaimToken) -> bytes:
         request = EnrolRequest(
             device=self.name,
             token_id=token.token_id,
             secret=token.secret,
-            csr=self.csr(),
+            spki=keys.spki(self.identity),
             kem=keys.spki(self.kem),
-            description=DESCRIPTION,
+            description=self.description,
         )
         return cose.sign1(request.to_bytes(), self.identity, Role.ENROL)
 
@@ -224,8 +240,8 @@ class Device:
         self.reply = enrolment.enrol(self.world.ctx, self.request(token))
         return self.reply
 
-    def renewal(self, csr: bytes | None = None, key: keys.PrivateKey | None = None) -> bytes:
-        request = RenewRequest(device=self.name, csr=csr or self.csr())
+    def renewal(self, wanted: keys.PrivateKey | None = None, key: keys.PrivateKey | None = None) -> bytes:
+        request = RenewRequest(device=self.name, spki=keys.spki(wanted or self.identity))
         return cose.sign1(request.to_bytes(), key or self.identity, Role.RENEW)
 
     def row(self) -> DeviceRow:
@@ -249,8 +265,7 @@ class Device:
             "boot_nonce": self.boot_nonce,
             "missing": missing,
             "models": {},
-            "device": DESCRIPTION,
-            "tier": Tier(keystore="file", memory="no-swap"),
+            "device": self.description,
             "uptime_s": 10,
             "time_s": 5,
             "agent_version": "0.1.0",

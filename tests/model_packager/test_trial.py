@@ -12,7 +12,7 @@ from model_packager import recipe as recipes
 from model_packager.errors import ModelRefusedError, SampleError
 from model_packager.trial import measure, parent
 from model_packager.trial.parent import Trial
-from tests.model_packager import onnx_models
+from tests.model_packager import onnx_models, tflite_models
 from tests.model_packager.conftest import DIGITS, Recipe
 
 
@@ -89,17 +89,7 @@ def test_weights_in_other_files_are_refused(recipe: Recipe, tmp_path: Path) -> N
 
 
 def test_an_unknown_tflite_operator_is_refused(recipe: Recipe, tmp_path: Path) -> None:
-    import flatbuffers
-    from ai_edge_litert import schema_py_generated as schema
-
-    model = schema.ModelT.InitFromPackedBuf((DIGITS / "models" / "v1-int8.tflite").read_bytes())
-    for code in model.operatorCodes:
-        code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.CUSTOM
-        code.customCode = b"frobnicate"
-    builder = flatbuffers.Builder(65536)
-    builder.Finish(model.Pack(builder), b"TFL3")
-    bad = tmp_path / "bad.tflite"
-    bad.write_bytes(bytes(builder.Output()))
+    bad = tflite_models.unknown_custom(tmp_path / "bad.tflite", DIGITS / "models" / "v1-int8.tflite")
     with pytest.raises(ModelRefusedError, match="unresolved custom op: frobnicate") as caught:
         attempt(recipe(model=bad))
     assert "\n" not in str(caught.value)

@@ -1,20 +1,25 @@
-"""The command ``fleet-agent``: enroll, run, status."""
+"""The command ``fleet-agent``: enroll, run, status, child enroll."""
 
 import argparse
+import importlib.util
 import json
-import os
 import socket
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from dunlin_contract import console
-from fleet_agent import __version__, paths
+from fleet_agent import __version__, control, paths
 from fleet_agent.errors import SetupError
 from fleet_agent.identity import enrolled
 from fleet_agent.paths import Paths
 
+if TYPE_CHECKING:
+    from fleet_agent.supervisor.gateway import MakeGateway
+
 _TOKEN_CHARS = 4096
+_STATUS_S = 15.0
 
 
 def entry() -> int:
@@ -40,11 +45,23 @@ def main(argv: Sequence[str] | None) -> int:
     run.add_argument("--runtime", action="append", default=[], metavar="NAME", help="offer only this runtime; repeat")
     run.set_defaults(call=_run)
 
+    line = "DEVICE[@BAUD]"
+    what = "a serial line with a microcontroller, such as /dev/ttyACM0@115200 or socket://HOST:PORT; repeat"
+    run.add_argument("--line", action="append", default=[], metavar=line, help=what)
+
+    child = commands.add_parser("child", help="the microcontrollers on this device's serial lines")
+    children = child.add_subparsers(required=True, metavar="COMMAND")
+    enroll_child = children.add_parser("enroll", help="make the microcontroller on a line a device of the fleet")
+    enroll_child.add_argument("--line", required=True, metavar=line, help="the running agent's line that it is on")
+    enroll_child.add_argument("--id", required=True, metavar="NAME", help="the microcontroller's name")
+    enroll_child.add_argument("--token-file", required=True, metavar="FILE", help="claim token; - reads standard input")
+    enroll_child.set_defaults(call=_enroll_child)
+
     status = commands.add_parser("status", help="show what this device runs")
     status.add_argument("--json", action="store_true", help="for programs")
     status.set_defaults(call=_status)
 
-    for command in (enroll, run, status):
+    for command in (enroll, run, enroll_child, status):
         what = "the device's state (default: %(default)s)"
         command.add_argument("--state-dir", type=Path, default=paths.DEFAULT, metavar="DIR", help=what)
     return console.run(parser, argv)
@@ -53,14 +70,35 @@ def main(argv: Sequence[str] | None) -> int:
 def _enroll(arguments: argparse.Namespace) -> None:
     from fleet_agent import enrol
 
-    if arguments.token_file == "-":  # noqa: S105 - a file name
-        text = sys.stdin.read(_TOKEN_CHARS)
-    else:
-        text = Path(arguments.token_file).read_text("utf-8", "replace")[:_TOKEN_CHARS]
-    token = enrol.read_token(text)
+    token = enrol.read_token(_token_text(arguments.token_file))
     name = socket.gethostname().partition(".")[0].lower() if arguments.id is None else arguments.id
     enrolment = enrol.enrol(arguments.state_dir, token, name, lambda line: print(line, file=sys.stderr, flush=True))
     print(f"enrolled as {enrolment.device}: start it with fleet-agent run --state-dir {arguments.state_dir}")
+
+
+def _token_text(file: str) -> str:
+    if file == "-":
+        return sys.stdin.read(_TOKEN_CHARS)
+    return Path(file).read_text("utf-8", "replace")[:_TOKEN_CHARS]
+
+
+def _enroll_child(arguments: argparse.Namespace) -> None:
+    from fleet_agent import enrol
+    from fleet_agent.gateway import port
+
+    where = Paths(arguments.state_dir.absolute())
+    enrolled(where)
+    line = port.parse(arguments.line).device
+    token = enrol.read_token(_token_text(arguments.token_file))
+    request = {"do": "enroll-child", "line": line, "device": arguments.id, "token": token.to_text()}
+    running = False
+    for answer in control.ask(where.control, request, None):
+        running = True
+        if "error" in answer:
+            raise SetupError(str(answer["error"]))
+        print(answer.get("say") or answer["done"], file=sys.stdout if "done" in answer else sys.stderr, flush=True)
+    if not running:
+        raise SetupError(f"no agent runs in {where.base}: start it with fleet-agent run --line {line}")
 
 
 def _address(text: str, option: str, example: str, least: int = 1) -> tuple[str, int]:
@@ -95,9 +133,11 @@ def _run(arguments: argparse.Namespace) -> None:
         broker = _address(arguments.broker, "--broker", "fleet.example.org:8883")
     where = Paths(arguments.state_dir.absolute())
     enrolment = enrolled(where)
+    gateway = _gateway(arguments.line, enrolment.device)
     with paths.lock(where):
         _check_listen(host, port, arguments.socket)
-        configuration = Configuration(Listen(host, port, arguments.socket), tuple(arguments.runtime), broker)
+        listen = Listen(host, port, arguments.socket)
+        configuration = Configuration(listen, tuple(arguments.runtime), broker, gateway)
         agent = Agent(where, enrolment, configuration, Clock())
         print(
             f"fleet-agent: device {enrolment.device}, local API on http://{host}:{port} (when a model serves)",
@@ -106,13 +146,29 @@ def _run(arguments: argparse.Namespace) -> None:
         agent.run()
 
 
+def _gateway(lines: Sequence[str], device: str) -> "MakeGateway | None":
+    """Makes the gateway; nothing of it is loaded without a line."""
+    if not lines:
+        return None
+    if importlib.util.find_spec("serial") is None:
+        raise SetupError("serial lines need pyserial: pip install 'dunlin-agent[gateway]'")
+    from fleet_agent.gateway import port
+    from fleet_agent.gateway.gateway import Gateway
+
+    wheres = [port.parse(line) for line in lines]
+    for where in wheres:
+        if sum(where.device == other.device for other in wheres) > 1:
+            raise console.UsageError(f"--line {where.device} is given twice")
+    return lambda loop, link, timeout_s, corrupted: Gateway(loop, link, device, wheres, timeout_s, corrupted)
+
+
 def _status(arguments: argparse.Namespace) -> None:
     from fleet_agent.journal import Journal
     from fleet_agent.supervisor.status import from_journal
 
     where = Paths(arguments.state_dir.absolute())
     enrolment = enrolled(where)
-    status = _ask(where)
+    status = next(control.ask(where.control, {"do": "status"}, _STATUS_S), None)
     if status is None:
         if where.journal.exists():
             status = from_journal(enrolment, Journal.glance(where.journal))
@@ -122,28 +178,6 @@ def _status(arguments: argparse.Namespace) -> None:
         print(json.dumps(status, indent=2))
     else:
         _show(status)
-
-
-def _ask(where: Paths) -> dict[str, object] | None:
-    """Status of the running agent, None when there is none."""
-    from fleet_agent.supervisor.control import short
-
-    if not where.control.exists():
-        return None
-    address, folder = short(where.control)
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
-        sock.settimeout(15)
-        try:
-            sock.connect(address)
-            parts = []
-            while part := sock.recv(65536):
-                parts.append(part)
-        except (ConnectionRefusedError, FileNotFoundError):
-            return None
-        finally:
-            os.close(folder)
-    answer: dict[str, object] = json.loads(b"".join(parts))
-    return answer
 
 
 def _show(status: dict[str, object]) -> None:
@@ -161,6 +195,26 @@ def _show(status: dict[str, object]) -> None:
             print(f"    {model['error_code']}: {model['error_text']}")
     if not models:
         print("  no models")
+    lines = status.get("lines", [])
+    assert isinstance(lines, list)
+    for line in lines:
+        print(f"  {_line(line)}")
+
+
+def _line(line: dict[str, Any]) -> str:
+    """A serial line and its child, for people."""
+    parts = [f"{line['line']}: {'open' if line['open'] else line['why']}"]
+    if line["child"]:
+        parts.append(f"{line['child']} {'online' if line['online'] else 'silent'}")
+    elif line["online"]:
+        parts.append("a microcontroller without a name")
+    elif line["open"]:
+        parts.append(line["why"] or "nobody answers")
+    if line["heard_s"] is not None:
+        parts.append(f"heard {line['heard_s']:.0f} s ago")
+    if line["frame_errors"]:
+        parts.append(f"{line['frame_errors']} frame errors")
+    return ", ".join([*parts, *line["carrying"]])
 
 
 if __name__ == "__main__":

@@ -4,8 +4,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from dunlin_contract.fit import DeviceDescription
-from dunlin_contract.reported import Tier
+from dunlin_contract.fit import DeviceDescription, Tier
 from fleet_agent.errors import SetupError
 from fleet_agent.runtimes import installed
 
@@ -30,6 +29,7 @@ def describe(folder: Path, runtimes: Sequence[str] = ()) -> DeviceDescription:
         memory_bytes=os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"),
         flash_bytes=disk.f_blocks * disk.f_frsize,
         runtimes=tuple(info for name, info in sorted(found.items()) if not runtimes or name in runtimes),
+        tier=tier(),
     )
 
 
@@ -43,12 +43,12 @@ def _hardware_class() -> str:
 
 
 def tier() -> Tier:
-    """Keys lie in files; plaintext pages stay in memory only where there is no swap."""
+    """Keys lie in files; plaintext pages stay in memory only where there is no swap, which may be added at any time."""
     try:
         swaps = (_PROC / "swaps").read_text("ascii").splitlines()[1:]
     except OSError:
         swaps = []
-    return Tier(keystore="file", memory="swappable" if swaps else "no-swap")
+    return Tier(keystore="file", model_store="swappable" if swaps else "no-swap")
 
 
 def available_memory() -> int:

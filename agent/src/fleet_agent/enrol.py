@@ -25,7 +25,7 @@ from fleet_agent.identity import Enrolment
 from fleet_agent.paths import Paths
 from fleet_agent.tls import server_context
 from fleet_agent.unlocker.keystore import FileKeystore
-from fleet_agent.unlocker.requests import check_chain, csr
+from fleet_agent.unlocker.requests import check_chain
 
 _DOWN_S = 5.0
 _DOWN_TIMES = 3
@@ -94,7 +94,7 @@ def enrol(base: Path, token: ClaimToken, name: str, say: Callable[[str], None]) 
         device=name,
         token_id=token.token_id,
         secret=token.secret,
-        csr=csr(identity, name),
+        spki=keys.spki(identity),
         kem=keys.spki(kem),
         description=device.describe(base),
     )
@@ -138,6 +138,8 @@ def _until_issued(
             raise EnrolmentError(f"the server's answer cannot be read ({error.detail}): update this program") from None
         if reply.status == "issued":
             return reply
+        if reply.status == "refused":
+            raise EnrolmentError(f"the server refused: {reply.reason}")
         down = 0
         if not waiting:
             say("waiting for approval: an operator must accept this device on the server's devices page")

@@ -35,6 +35,8 @@ class Role(StrEnum):
     RENEW = "dnb/v1/renew"
     WIPE = "dnb/v1/wipe"
     RECEIPT = "dnb/v1/receipt"
+    REPORTED = "dnb/v1/reported"
+    EVENT = "dnb/v1/event"
 
 
 def _ecdsa_sign(key: keys.PrivateKey, message: bytes) -> bytes:

@@ -75,7 +75,7 @@ class Trust(Record):
 
 
 class EnrolRequest(Record):
-    """Signed by the identity key whose CSR it carries (COSE_Sign1, role ``enrol``). DER encodings."""
+    """Signed by the identity key that it carries (COSE_Sign1, role ``enrol``): that proves who holds the key."""
 
     CAP_BYTES: ClassVar[int] = LIMITS.enrolment_bytes
 
@@ -83,7 +83,7 @@ class EnrolRequest(Record):
     device: str = at(1, text(LIMITS.device_bytes, ids.is_device))
     token_id: bytes = at(2, octets(8))
     secret: bytes = at(3, octets(16))
-    csr: bytes = at(4, octets(_DER, 1))
+    spki: bytes = at(4, octets(91))
     kem: bytes = at(5, octets(91))
     description: DeviceDescription = at(6, record(DeviceDescription))
 
@@ -91,17 +91,36 @@ class EnrolRequest(Record):
         return f"EnrolRequest(device={self.device!r}, token_id={self.token_id.hex()}, secret=...)"
 
 
+_REPLY_FIELDS = {
+    "issued": (frozenset({"chain", "broker_host", "broker_port"}), frozenset({"root"})),
+    "pending": (frozenset({"poll_s"}),),
+    "refused": (frozenset({"reason"}),),
+}
+
+
 class EnrolReply(Record):
-    """``issued`` comes with the certificate chain (DER, device first) and the broker; ``pending`` with when to ask."""
+    """``issued`` comes with the certificate chain (DER, device first) and the broker; ``pending`` with when to ask.
+
+    A device behind a gateway has no connection of its own, hence no certificate: ``issued`` brings it the envelope of
+    the ``root`` that its claim token pins. ``refused`` comes with the ``reason``, one line that says what to do next.
+    """
 
     CAP_BYTES: ClassVar[int] = LIMITS.enrolment_bytes
 
     format: int = format_version(default=1)
-    status: str = at(1, one_of("issued", "pending"))
+    status: str = at(1, one_of("issued", "pending", "refused"))
     chain: tuple[bytes, ...] = at(2, array(octets(_DER, 1), 4), default=())
     broker_host: str = at(3, text(LIMITS.url_bytes), default="")
     broker_port: int = at(4, uint(65535), default=0)
     poll_s: int = at(5, uint(3600), default=0)
+    root: bytes | None = at(6, octets(LIMITS.root_bytes, 1), default=None)
+    reason: str = at(7, text(LIMITS.text_bytes), default="")
+
+    def check(self) -> None:
+        optional = ("chain", "broker_host", "broker_port", "poll_s", "root", "reason")
+        present = frozenset(name for name in optional if getattr(self, name))
+        fits = present in _REPLY_FIELDS[self.status]
+        require(Rule.REPLY_STATUS, fits, f"{', '.join(sorted(present)) or 'no field'} in a reply that is {self.status}")
 
 
 class RenewRequest(Record):
@@ -111,4 +130,4 @@ class RenewRequest(Record):
 
     format: int = format_version(default=1)
     device: str = at(1, text(LIMITS.device_bytes, ids.is_device))
-    csr: bytes = at(2, octets(_DER, 1))
+    spki: bytes = at(2, octets(91))

@@ -7,9 +7,10 @@ from dunlin_contract import cose, keys
 from dunlin_contract.cose import Role
 from dunlin_contract.directive import Directive, directive_digest
 from dunlin_contract.enrolment import EnrolRequest, RenewRequest
-from dunlin_contract.event import Ack
+from dunlin_contract.event import Ack, Event
 from dunlin_contract.limits import LIMITS
 from dunlin_contract.manifest import Manifest, release_digest
+from dunlin_contract.reported import Reported
 from dunlin_contract.root import OPS_THRESHOLD, Root
 from dunlin_contract.rules import Rule, require
 from dunlin_contract.wipe import Receipt, WipeOrder, order_digest
@@ -27,7 +28,10 @@ def open_manifest(envelope: bytes, root: Root) -> Release:
     """Manifest signed by the root's release role. Raises ContractError."""
     role = root.roles["release"]
     payload = cose.verify(envelope, Role.RELEASE, root.signers("release"), role.threshold, LIMITS.manifest_bytes)
-    return Release(Manifest.from_bytes(payload), release_digest(payload))
+    manifest = Manifest.from_bytes(payload)
+    small = not manifest.for_microcontrollers or len(envelope) <= LIMITS.manifest_tflm_bytes
+    require(Rule.SIZE, small, f"with a tflm variant a manifest has at most {LIMITS.manifest_tflm_bytes} bytes")
+    return Release(manifest, release_digest(payload))
 
 
 def open_directive(envelope: bytes, root: Root) -> tuple[Directive, bytes]:
@@ -50,20 +54,35 @@ def open_wipe(envelope: bytes, root: Root) -> tuple[WipeOrder, bytes]:
 
 def open_receipt(envelope: bytes, identity_spki: bytes) -> Receipt:
     """Receipt signed by the device whose identity key is given. Raises ContractError."""
-    signers = {keys.kid(identity_spki): identity_spki}
-    return Receipt.from_bytes(cose.verify1(envelope, Role.RECEIPT, signers, LIMITS.receipt_bytes))
+    return Receipt.from_bytes(_by_device(envelope, Role.RECEIPT, identity_spki, LIMITS.receipt_bytes))
 
 
-def open_enrol(envelope: bytes, csr_spki: bytes) -> EnrolRequest:
-    """Enrolment request signed by the key it wants certified. Raises ContractError."""
-    signers = {keys.kid(csr_spki): csr_spki}
-    return EnrolRequest.from_bytes(cose.verify1(envelope, Role.ENROL, signers, LIMITS.enrolment_bytes))
+def open_reported(envelope: bytes, identity_spki: bytes) -> Reported:
+    """Report signed by a device behind a gateway; it has a number. Raises ContractError."""
+    report = Reported.from_bytes(_by_device(envelope, Role.REPORTED, identity_spki, LIMITS.reported_bytes))
+    require(Rule.FIELD_MISSING, report.number > 0, "a signed report must have a number")
+    return report
+
+
+def open_event(envelope: bytes, identity_spki: bytes) -> Event:
+    """Event signed by a device behind a gateway. Raises ContractError."""
+    return Event.from_bytes(_by_device(envelope, Role.EVENT, identity_spki, LIMITS.event_bytes))
+
+
+def open_enrol(envelope: bytes) -> EnrolRequest:
+    """Enrolment request signed by the very key that it carries. Raises ContractError."""
+    request = EnrolRequest.from_bytes(cose.peek1(envelope, LIMITS.enrolment_bytes))
+    _by_device(envelope, Role.ENROL, request.spki, LIMITS.enrolment_bytes)
+    return request
 
 
 def open_renew(envelope: bytes, identity_spki: bytes) -> RenewRequest:
     """Renewal signed by a device's known identity key. Raises ContractError."""
-    signers = {keys.kid(identity_spki): identity_spki}
-    return RenewRequest.from_bytes(cose.verify1(envelope, Role.RENEW, signers, LIMITS.enrolment_bytes))
+    return RenewRequest.from_bytes(_by_device(envelope, Role.RENEW, identity_spki, LIMITS.enrolment_bytes))
+
+
+def _by_device(envelope: bytes, role: Role, identity_spki: bytes, cap_bytes: int) -> bytes:
+    return cose.verify1(envelope, role, {keys.kid(identity_spki): identity_spki}, cap_bytes)
 
 
 def _root_payload(envelope: bytes, root: Root) -> bytes:

@@ -21,12 +21,16 @@ KINDS = (
     "wiped",
     "wipe-refused",
     "root-changed",
+    "device-fault",
     "note",
 )
 
 
 class Event(Record):
-    """Number ``n`` of a random ``stream``. ``code`` is a rule or reason, ``text`` one line for people."""
+    """Number ``n`` of a random ``stream``. ``code`` is a rule or reason, ``text`` one line for people.
+
+    Of a ``device-fault`` the code names the part that does not work: ``flash``, ``entropy``, ``clock``...
+    """
 
     CAP_BYTES: ClassVar[int] = LIMITS.event_bytes
 

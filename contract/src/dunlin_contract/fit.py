@@ -7,6 +7,8 @@ from dunlin_contract.rules import Rule, require
 from dunlin_contract.schema import Record, array, at, one_of, record, text, uint
 
 RUNTIMES = ("litert", "onnxruntime", "tensorrt", "tflm")
+KEYSTORES = ("file", "tpm2", "pkcs11", "systemd-creds", "flash")
+MODEL_STORES = ("locked", "no-swap", "plain-flash", "swappable")
 
 _u32 = uint(2**32 - 1)
 _bytes = uint(2**48)
@@ -30,12 +32,15 @@ class Fit(Record):
     flash_bytes: int = at(4, _bytes, default=0)
     memory_bytes: int = at(5, _bytes, default=0)
     hardware_classes: tuple[str, ...] = at(6, array(_word, LIMITS.hardware_classes), default=())
+    stores: tuple[str, ...] = at(7, array(one_of(*MODEL_STORES), len(MODEL_STORES)), default=())
 
     def check(self) -> None:
         pairs = [(op.opcode, op.version) for op in self.ops]
         require(Rule.ORDER, pairs == sorted(set(pairs)), "fit.ops must be sorted and without repeats")
         ordered = list(self.hardware_classes) == sorted(set(self.hardware_classes))
         require(Rule.ORDER, ordered, "fit.hardware_classes must be sorted and without repeats")
+        ordered = list(self.stores) == sorted(set(self.stores))
+        require(Rule.ORDER, ordered, "fit.stores must be sorted and without repeats")
 
 
 class RuntimeInfo(Record):
@@ -44,6 +49,17 @@ class RuntimeInfo(Record):
     name: str = at(0, one_of(*RUNTIMES))
     version: tuple[int, ...] = at(1, array(_u32, 3, 3))
     ops: tuple[Op, ...] = at(2, array(record(Op), LIMITS.ops), default=())
+
+
+class Tier(Record):
+    """How well secrets are kept: where the device's keys lie, and where a model's plaintext.
+
+    ``model_store``: in memory that is never swapped out (the device has no swap, or the pages are locked), in memory
+    that may be, or in a microcontroller's flash, from which it is executed in place.
+    """
+
+    keystore: str = at(0, one_of(*KEYSTORES))
+    model_store: str = at(1, one_of(*MODEL_STORES))
 
 
 class DeviceDescription(Record):
@@ -57,6 +73,7 @@ class DeviceDescription(Record):
     flash_bytes: int = at(3, _bytes, default=0)
     arena_bytes: int = at(4, _bytes, default=0)
     runtimes: tuple[RuntimeInfo, ...] = at(5, array(record(RuntimeInfo), LIMITS.runtimes))
+    tier: Tier = at(6, record(Tier))
 
 
 def _missing_ops(needed: tuple[Op, ...], offered: tuple[Op, ...]) -> list[str]:
@@ -71,6 +88,8 @@ def fit(needs: Fit, device: DeviceDescription) -> list[str]:
     reasons: list[str] = []
     if needs.hardware_classes and device.hardware_class not in needs.hardware_classes:
         reasons.append(f"hardware class {device.hardware_class} is not one of {', '.join(needs.hardware_classes)}")
+    if needs.stores and device.tier.model_store not in needs.stores:
+        reasons.append(f"the release accepts no model in {device.tier.model_store}, only in {', '.join(needs.stores)}")
     runtime = next((one for one in device.runtimes if one.name == needs.runtime), None)
     if runtime is None:
         reasons.append(f"runtime {needs.runtime} is not installed")

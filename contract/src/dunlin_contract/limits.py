@@ -9,6 +9,7 @@ class Limits:
 
     # envelopes and messages, bytes as they lie on the wire
     manifest_bytes: int = 8192
+    manifest_tflm_bytes: int = 4096
     root_bytes: int = 16384
     directive_bytes: int = 65536
     grant_bytes: int = 512
@@ -46,6 +47,7 @@ class Limits:
     chunk_log2_min: int = 12
     chunk_log2_max: int = 20
     chunk_log2_linux: int = 17
+    chunk_log2_mcu: int = 12
     page_leaves: int = 4096
     payload_bytes: int = 17_179_869_184
     object_bytes: int = 1_048_592
@@ -61,4 +63,24 @@ class Limits:
     time_s: int = 253_402_300_799
 
 
+@dataclass(frozen=True, slots=True)
+class MicrocontrollerLimits:
+    """Where a microcontroller may stop earlier than :class:`Limits` says; what goes to one must keep to these."""
+
+    manifest_bytes: int = 4096
+    root_bytes: int = 4096
+    directive_bytes: int = 4096
+    ack_bytes: int = 512
+    wipe_bytes: int = 1024
+    settings_bytes: int = 1024
+    enrolment_bytes: int = 4352
+    models: int = 1
+    variants: int = 8
+    variant_payloads: int = 4
+    ops: int = 64
+    tensors: int = 4
+    index_pages: int = 4
+
+
 LIMITS = Limits()
+MCU_LIMITS = MicrocontrollerLimits()

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterator
 from typing import ClassVar
 
-from dunlin_contract import ids, merkle
+from dunlin_contract import ids, merkle, slot
 from dunlin_contract.fit import Fit
 from dunlin_contract.limits import LIMITS
 from dunlin_contract.rules import Rule, require
@@ -32,7 +32,8 @@ DTYPES = (
     "float32",
     "float64",
 )
-_MODEL_FORMAT = {"litert": "tflite", "onnxruntime": "onnx", "tensorrt": "onnx", "tflm": "tflm"}
+MICRO_RUNTIME = "tflm"
+_MODEL_FORMAT = {"litert": "tflite", "onnxruntime": "onnx", "tensorrt": "onnx", MICRO_RUNTIME: "tflm"}
 
 _digest = octets(32)
 _length = uint(LIMITS.payload_bytes)
@@ -195,16 +196,38 @@ class Manifest(Record):
         require(Rule.MODEL_MISSING, len(full) == 1, f"variant {variant.kind} needs exactly one full model payload")
         right = self.payloads[full[0]].format == _MODEL_FORMAT[variant.fit.runtime]
         require(Rule.PAYLOAD_ROLE, right, f"variant {variant.kind}: the model's format is not its runtime's")
+        if variant.fit.runtime == MICRO_RUNTIME:
+            self._check_micro(variant)
         self._check_reference(variant, variant.golden.payload, "golden", LIMITS.golden_bytes)
         post = variant.io.postprocess
         if post is not None and post.labels is not None:
             self._check_reference(variant, post.labels, "labels", LIMITS.labels_bytes)
+
+    def _check_micro(self, variant: Variant) -> None:
+        """A microcontroller neither decompresses nor applies deltas, and erases flash by the chunk."""
+        mine = [self.payloads[index] for index in variant.payloads]
+        for payload in mine:
+            plain = payload.compression == STORED and payload.delta_base is None
+            plain = plain and payload.chunk_log2 == LIMITS.chunk_log2_mcu
+            chunk = 1 << LIMITS.chunk_log2_mcu
+            require(
+                Rule.TFLM_PAYLOAD, plain, f"variant {variant.kind}: payloads must be stored in full, chunks of {chunk}"
+            )
+        needed = slot.slot_bytes([one.installed_length for one in mine], sum(one.chunk_count for one in mine))
+        stated = variant.fit.flash_bytes
+        detail = f"variant {variant.kind} takes {needed} bytes of flash, {stated} are stated"
+        require(Rule.PAYLOAD_LENGTH, stated >= needed, detail)
 
     def _check_reference(self, variant: Variant, index: int, role: str, cap_bytes: int) -> None:
         right = index in variant.payloads and self.payloads[index].role == role
         require(Rule.PAYLOAD_ROLE, right, f"variant {variant.kind}: payload {index} is not its {role}")
         small = self.payloads[index].installed_length <= cap_bytes
         require(Rule.SIZE, small, f"variant {variant.kind}: the {role} payload is over {cap_bytes} bytes")
+
+    @property
+    def for_microcontrollers(self) -> bool:
+        """Whether a variant is for microcontrollers, which keep the whole manifest in RAM."""
+        return any(variant.fit.runtime == MICRO_RUNTIME for variant in self.variants)
 
     def model_payload(self, variant: Variant) -> int:
         """Index of the variant's full model payload."""

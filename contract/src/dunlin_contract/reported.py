@@ -50,15 +50,12 @@ class ModelState(Record):
     rejected: tuple[Rejected, ...] = at(10, array(record(Rejected), LIMITS.variants), default=())
 
 
-class Tier(Record):
-    """How well secrets are kept: where the device's keys lie, and whether plaintext pages could be swapped out."""
-
-    keystore: str = at(0, one_of("file", "tpm2", "pkcs11", "systemd-creds"))
-    memory: str = at(1, one_of("no-swap", "locked", "swappable"))
-
-
 class Reported(Record):
-    """The whole reported state of one device. ``time_s`` is its wall clock, believed by nobody."""
+    """The whole reported state of one device. ``time_s`` is its wall clock, believed by nobody.
+
+    ``number`` rises with every signed report over the life of the device's keys, so that nobody between the device and
+    its server can replay an old one; 0 in reports that are not signed.
+    """
 
     CAP_BYTES: ClassVar[int] = LIMITS.reported_bytes
 
@@ -71,7 +68,7 @@ class Reported(Record):
         5, table(text(LIMITS.name_bytes, ids.is_model), record(ModelState), LIMITS.models)
     )
     device: DeviceDescription = at(6, record(DeviceDescription))
-    tier: Tier = at(7, record(Tier))
+    number: int = at(7, _count, default=0)
     uptime_s: int = at(8, _count)
     time_s: int = at(9, uint(LIMITS.time_s))
     agent_version: str = at(10, text(LIMITS.version_bytes))

@@ -40,6 +40,7 @@ class Rule(StrEnum):
     VARIANT_KIND = "variant-kind"
     MODEL_MISSING = "model-missing"
     MANIFEST_TIME = "manifest-time"
+    TFLM_PAYLOAD = "tflm-payload"
     # bundle file
     MAGIC = "magic"
     HEADER = "header"
@@ -67,15 +68,26 @@ class Rule(StrEnum):
     RELEASE = "release"
     FLOOR = "floor"
     WIPE_DESIRED = "wipe-desired"
-    # wipe, enrolment, topics
+    # wipe, enrolment, topics, link
     CLAIM_TOKEN = "claim-token"  # noqa: S105 - the name of a rule
+    REPLY_STATUS = "reply-status"
     TOPIC = "topic"
+    FRAME = "frame"
 
 
 _FAMILY: dict[type[errors.ContractError], frozenset[Rule]] = {
     errors.LimitError: frozenset({Rule.SIZE, Rule.COUNT}),
     errors.MalformedError: frozenset(
-        {Rule.ENCODING, Rule.CANONICAL, Rule.COSE_SHAPE, Rule.MAGIC, Rule.HEADER, Rule.GRANT_SHAPE, Rule.CLAIM_TOKEN}
+        {
+            Rule.ENCODING,
+            Rule.CANONICAL,
+            Rule.COSE_SHAPE,
+            Rule.MAGIC,
+            Rule.HEADER,
+            Rule.GRANT_SHAPE,
+            Rule.CLAIM_TOKEN,
+            Rule.FRAME,
+        }
     ),
     errors.SchemaError: frozenset(
         {

@@ -29,11 +29,14 @@ class WipeOrder(Record):
 
 
 class Erased(Record):
-    """One model that is gone: releases that lay in its slots, and the storage key that protected them."""
+    """One model that is gone: releases that lay in its slots, and the storage key that protected them.
+
+    None: there was no such key, the model lay in the clear and its flash was erased.
+    """
 
     model: str = at(0, _model)
     releases: tuple[bytes, ...] = at(1, array(_digest, 4))
-    storage_key: bytes = at(2, octets(16))
+    storage_key: bytes | None = at(2, octets(16), default=None)
 
 
 class Receipt(Record):

@@ -8,7 +8,7 @@ from sqlmodel import Session
 
 from fleet_server.context import Context
 from fleet_server.errors import BusyError
-from fleet_server.services import directives, objects
+from fleet_server.services import alarms, directives, objects
 
 log = logging.getLogger(__name__)
 
@@ -19,9 +19,10 @@ Work = Callable[[Session, Context, float], object]
 
 
 def upkeep(session: Session, ctx: Context, now: float) -> None:
-    """Directives that run out or are stale, and objects that no desired state names."""
+    """Directives that run out or are stale, objects that no desired state names, devices that have fallen silent."""
     directives.refresh(session, ctx, now, REFRESHED)
     objects.clear_unwanted(session, now, directives.settings_sha(session))
+    alarms.watch(session, ctx, now)
 
 
 class Ticker:

@@ -17,7 +17,7 @@ from dunlin_contract.keys import PrivateKey
 from dunlin_contract.limits import LIMITS
 from dunlin_contract.manifest import Budget, GoldenCheck, Io, Manifest, Postprocess, Variant, release_digest
 from dunlin_contract.root import Root
-from model_packager import files, pack
+from model_packager import files, micro, pack
 from model_packager.errors import ModelRefusedError, OutputError, PackagerError, RecipeError
 from model_packager.pack import Packed, Source
 from model_packager.progress import Progress, duration, size
@@ -82,15 +82,16 @@ def build(recipe: Recipe, signing: Signing, out: Path, force: bool, timeout_s: f
         )
     tried = [_try(variant, timeout_s, progress) for variant in recipe.variants]
     labels = _labels(recipe.labels, tried)
+    fits = [_fit(recipe, one, labels) for one in tried]
     cek = secrets.token_bytes(32)
     try:
         with tempfile.TemporaryFile(dir=out.parent) as spool:
-            manifest, packed = _pack(recipe, tried, labels, cek, now, spool, progress)
-            payload = _encoded(manifest)
+            manifest, packed = _pack(recipe, list(zip(tried, fits, strict=True)), labels, cek, now, spool, progress)
+            payload = manifest.to_bytes()
             digest = release_digest(payload)
             envelope = cose.sign(payload, [signing.release], Role.RELEASE)
-            if len(envelope) > LIMITS.manifest_bytes:
-                raise RecipeError(_too_large(len(envelope)))
+            micro.check_manifest(manifest, len(envelope))
+            _check_readable(payload)
             progress.step("writing the bundle")
             with files.whole(out) as file, files.whole(cek_path, 0o600) as cek_file:
                 cek_file.write(hpke.seal_cek(cek, keys.spki(signing.packager), digest, hpke.PACKAGER))
@@ -109,16 +110,17 @@ def build(recipe: Recipe, signing: Signing, out: Path, force: bool, timeout_s: f
 def _try(variant: VariantRecipe, timeout_s: float, progress: Progress) -> _Tried:
     progress.step(f"{variant.kind}: running {variant.model.name} in {variant.runtime}")
     form = variant.kind.partition("-")[0]
-    model = pack.from_file("model", form, variant.model)
+    model = pack.from_file("model", form, variant.model, variant.micro)
     trial = parent.run(variant, timeout_s)
+    memory = f"arena {trial.arena_bytes} bytes" if variant.micro else f"peak memory {size(trial.memory_bytes)}"
     progress.step(
         f"{variant.kind}: {trial.samples} samples, p50 {duration(trial.p50_us)}, p95 {duration(trial.p95_us)}, "
-        f"peak memory {size(trial.memory_bytes)}, tolerance {_tolerance(variant, trial):.3g}"
+        f"{memory}, tolerance {_tolerance(variant, trial):.3g}"
     )
     return _Tried(variant, model, trial)
 
 
-def _labels(path: Path | None, tried: Sequence[_Tried]) -> Source | None:
+def _labels(path: Path | None, tried: Sequence[_Tried]) -> bytes | None:
     """The labels, as many as the first output of each variant has values. Raises RecipeError."""
     if path is None:
         return None
@@ -136,13 +138,36 @@ def _labels(path: Path | None, tried: Sequence[_Tried]) -> Source | None:
             raise RecipeError(
                 f"{path}: {len(lines)} labels, but {one.recipe.kind}'s {output.name!r} has {classes} values"
             )
-    return pack.from_bytes("labels", "text", content)
+    return content
+
+
+def _fit(recipe: Recipe, one: _Tried, labels: bytes | None) -> Fit:
+    """What the variant needs of a device. Raises ModelRefusedError, RecipeError: no device has it."""
+    variant, trial = one.recipe, one.trial
+    if len(trial.ops) > LIMITS.ops:
+        raise ModelRefusedError(
+            f"{variant.kind}: {len(trial.ops)} different operators; at most {LIMITS.ops} are allowed"
+        )
+    lengths = [one.model.length, len(trial.golden), *([] if labels is None else [len(labels)])]
+    needs = Fit(
+        runtime=variant.runtime,
+        min_version=trial.min_version,
+        ops=trial.ops,
+        arena_bytes=micro.arena_bytes(variant, trial),
+        flash_bytes=micro.flash_bytes(lengths) if variant.micro else sum(lengths),
+        memory_bytes=0 if variant.micro else trial.memory_bytes,
+        hardware_classes=variant.hardware,
+        stores=recipe.stores,
+    )
+    if variant.micro:
+        micro.check_runs(variant, trial.io, needs)
+    return needs
 
 
 def _pack(
     recipe: Recipe,
-    tried: Sequence[_Tried],
-    labels: Source | None,
+    tried: Sequence[tuple[_Tried, Fit]],
+    labels: bytes | None,
     cek: bytes,
     now: int,
     spool: BinaryIO,
@@ -155,13 +180,15 @@ def _pack(
         packed.append(pack.pack(source, cek, spool, lambda done, total: progress.advance(source.name, done, total)))
         return len(packed) - 1
 
-    shared = [add(labels)] if labels is not None else []
     variants = []
-    for one in tried:
-        model, golden = add(one.model), add(pack.from_bytes("golden", "cbor", one.trial.golden))
-        indexes = (*shared, model, golden)
-        flash = sum(packed[index].payload.installed_length for index in indexes)
-        variants.append(_variant(recipe, one, indexes, golden, flash))
+    labels_at: dict[bool, int] = {}  # microcontrollers take their own
+    for one, needs in tried:
+        small = one.recipe.micro
+        if labels is not None and small not in labels_at:
+            labels_at[small] = add(pack.from_bytes("labels", "text", labels, small))
+        model, golden = add(one.model), add(pack.from_bytes("golden", "cbor", one.trial.golden, small))
+        indexes = (model, golden) if labels is None else (labels_at[small], model, golden)
+        variants.append(_variant(recipe, one, needs, indexes))
     try:
         manifest = Manifest(
             name=recipe.name,
@@ -177,32 +204,25 @@ def _pack(
     return manifest, packed
 
 
-def _variant(recipe: Recipe, one: _Tried, indexes: tuple[int, ...], golden: int, flash: int) -> Variant:
+def _variant(recipe: Recipe, one: _Tried, needs: Fit, indexes: tuple[int, ...]) -> Variant:
     variant, trial = one.recipe, one.trial
     post = recipe.postprocess
     if post is not None and recipe.labels is not None:
         post = Postprocess(softmax=post.softmax, top_k=post.top_k, labels=indexes[0])
-    if len(trial.ops) > LIMITS.ops:
-        raise ModelRefusedError(
-            f"{variant.kind}: {len(trial.ops)} different operators; at most {LIMITS.ops} are allowed"
-        )
     tolerance = _tolerance(variant, trial)
     top1 = variant.golden.top1_permille
     return Variant(
         kind=variant.kind,
-        fit=Fit(
-            runtime=variant.runtime,
-            min_version=trial.min_version,
-            ops=trial.ops,
-            flash_bytes=flash,
-            memory_bytes=trial.memory_bytes,
-            hardware_classes=variant.hardware,
-        ),
+        fit=needs,
         io=Io(inputs=trial.io.inputs, outputs=trial.io.outputs, preprocess=recipe.preprocess, postprocess=post),
         payloads=indexes,
-        budget=Budget(p95_us=variant.p95_us, memory_bytes=variant.memory_bytes, measured_on=platform.machine()),
+        budget=Budget(
+            p95_us=variant.p95_us,
+            memory_bytes=variant.memory_bytes,
+            measured_on="" if variant.micro else platform.machine(),  # this is no microcontroller
+        ),
         golden=GoldenCheck(
-            payload=golden, tolerance=tolerance, top1_permille=trial.top1_permille if top1 is None else top1
+            payload=indexes[-1], tolerance=tolerance, top1_permille=trial.top1_permille if top1 is None else top1
         ),
     )
 
@@ -211,20 +231,12 @@ def _tolerance(variant: VariantRecipe, trial: Trial) -> float:
     return trial.tolerance if variant.golden.tolerance is None else variant.golden.tolerance
 
 
-def _encoded(manifest: Manifest) -> bytes:
-    """The manifest's bytes, which must survive their own rules. Raises RecipeError."""
-    payload = manifest.to_bytes()
-    if len(payload) > LIMITS.manifest_bytes:
-        raise RecipeError(_too_large(len(payload)))
+def _check_readable(payload: bytes) -> None:
+    """Whether the manifest's bytes survive its own rules. Raises RecipeError."""
     try:
         Manifest.from_bytes(payload)
     except ContractError as error:
         raise RecipeError(f"the release cannot be described: {error}") from None
-    return payload
-
-
-def _too_large(length: int) -> str:
-    return f"the manifest has {length} bytes, {LIMITS.manifest_bytes} are allowed: build fewer variants in one bundle"
 
 
 def _parts(spool: BinaryIO) -> Iterator[bytes]:
@@ -245,9 +257,9 @@ def _warnings(one: _Tried) -> list[str]:
     if 0 < variant.memory_bytes < trial.memory_bytes:
         promised = size(variant.memory_bytes)
         found.append(f"{variant.kind}: peak memory {size(trial.memory_bytes)} here, over the promised {promised}")
-    if 0 < trial.samples < 4:
-        found.append(f"{variant.kind}: only {trial.samples} golden sample(s): give at least 4")
-    return found
+    if 0 < trial.given < 4:
+        found.append(f"{variant.kind}: only {trial.given} golden sample(s): give at least 4")
+    return found + [f"{variant.kind}: {note}" for note in trial.notes]
 
 
 def _shown(one: _Tried, variant: Variant) -> dict[str, Any]:
@@ -262,7 +274,9 @@ def _shown(one: _Tried, variant: Variant) -> dict[str, Any]:
         "p50_us": trial.p50_us,
         "p95_us": trial.p95_us,
         "budget_p95_us": variant.budget.p95_us,
-        "memory_bytes": trial.memory_bytes,
+        "memory_bytes": variant.fit.memory_bytes,
+        "arena_bytes": variant.fit.arena_bytes,
+        "flash_bytes": variant.fit.flash_bytes,
         "spread": trial.spread,
         "tolerance": variant.golden.tolerance,
         "top1_permille": variant.golden.top1_permille,

@@ -22,20 +22,34 @@ _WORTH = 0.95
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What becomes a payload: a file, or bytes made here. ``sha256`` is that of the file when it was tried."""
+    """What becomes a payload: a file, or bytes made here. ``sha256`` is that of the file when it was tried.
+
+    ``micro``: for a microcontroller, which takes small chunks and decompresses nothing.
+    """
 
     role: str
     format: str
     content: Path | bytes
     sha256: bytes
+    micro: bool = False
 
     @property
     def name(self) -> str:
         """For progress and errors."""
         return self.content.name if isinstance(self.content, Path) else self.role
 
+    @property
+    def length(self) -> int:
+        """Bytes, as they are installed."""
+        return self.content.stat().st_size if isinstance(self.content, Path) else len(self.content)
+
+    @property
+    def chunk_log2(self) -> int:
+        """Size of its chunks, as a power of two."""
+        return LIMITS.chunk_log2_mcu if self.micro else CHUNK_LOG2
+
     def read(self) -> Iterator[bytes]:
-        """The content in parts of one chunk."""
+        """The content in parts."""
         if isinstance(self.content, bytes):
             for at in range(0, len(self.content), _CHUNK):
                 yield self.content[at : at + _CHUNK]
@@ -45,15 +59,15 @@ class Source:
                 yield part
 
 
-def from_bytes(role: str, form: str, content: bytes) -> Source:
+def from_bytes(role: str, form: str, content: bytes, micro: bool = False) -> Source:
     """A payload made here."""
-    return Source(role, form, content, hashlib.sha256(content).digest())
+    return Source(role, form, content, hashlib.sha256(content).digest(), micro)
 
 
-def from_file(role: str, form: str, path: Path) -> Source:
+def from_file(role: str, form: str, path: Path, micro: bool = False) -> Source:
     """A payload from a file, pinned by its present SHA-256."""
     with path.open("rb") as file:
-        return Source(role, form, path, hashlib.file_digest(file, "sha256").digest())
+        return Source(role, form, path, hashlib.file_digest(file, "sha256").digest(), micro)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +88,11 @@ def pack(source: Source, cek: bytes, spool: BinaryIO, advance: Callable[[int, in
     length, compressed_length = _measure(source)
     if length > LIMITS.payload_bytes:
         raise ModelRefusedError(f"{source.name}: {length} bytes; a payload may have {LIMITS.payload_bytes}")
-    compression = ZLIB if compressed_length <= _WORTH * length else STORED
+    compression = ZLIB if compressed_length <= _WORTH * length and not source.micro else STORED
     plaintext_length = compressed_length if compression == ZLIB else length
-    count = chunk_count(plaintext_length, CHUNK_LOG2)
+    count = chunk_count(plaintext_length, source.chunk_log2)
     payload_id = secrets.token_bytes(16)
-    cipher = ChunkCipher(cek, payload_id, CHUNK_LOG2)
+    cipher = ChunkCipher(cek, payload_id, source.chunk_log2)
     digest = hashlib.sha256()
     done = 0
 
@@ -92,7 +106,7 @@ def pack(source: Source, cek: bytes, spool: BinaryIO, advance: Callable[[int, in
 
     leaves: list[bytes] = []
     plaintext = 0
-    for chunk in _chunks(_deflate(counted()) if compression == ZLIB else counted()):
+    for chunk in _chunks(_deflate(counted()) if compression == ZLIB else counted(), 1 << source.chunk_log2):
         sealed = cipher.seal(len(leaves), len(leaves) == count - 1, chunk)
         leaves.append(merkle.leaf(sealed))
         plaintext += len(chunk)
@@ -108,7 +122,7 @@ def pack(source: Source, cek: bytes, spool: BinaryIO, advance: Callable[[int, in
         installed_sha256=source.sha256,
         plaintext_length=plaintext_length,
         ciphertext_length=plaintext_length + TAG_BYTES * count,
-        chunk_log2=CHUNK_LOG2,
+        chunk_log2=source.chunk_log2,
         chunk_count=count,
         merkle_root=merkle.root(leaves),
         aead=AEAD_CHACHA20_POLY1305,
@@ -137,15 +151,15 @@ def _deflate(parts: Iterator[bytes]) -> Iterator[bytes]:
     yield packer.flush()
 
 
-def _chunks(parts: Iterator[bytes]) -> Iterator[bytes]:
+def _chunks(parts: Iterator[bytes], full: int) -> Iterator[bytes]:
     """The same bytes in full chunks and a last one; a single empty chunk when there are none."""
     held = bytearray()
     some = False
     for part in parts:
         held += part
-        while len(held) >= _CHUNK:
+        while len(held) >= full:
             some = True
-            yield bytes(held[:_CHUNK])
-            del held[:_CHUNK]
+            yield bytes(held[:full])
+            del held[:full]
     if held or not some:
         yield bytes(held)

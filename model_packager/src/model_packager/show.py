@@ -8,7 +8,7 @@ from typing import Any
 from dunlin_contract import cose
 from dunlin_contract.bundle import BundleFile, Header
 from dunlin_contract.limits import LIMITS
-from dunlin_contract.manifest import STORED, Manifest, Payload, Tensor, Variant, release_digest
+from dunlin_contract.manifest import MICRO_RUNTIME, STORED, Manifest, Payload, Tensor, Variant, release_digest
 from dunlin_contract.root import Root
 from dunlin_contract.rules import Rule, require
 from model_packager.progress import duration, size
@@ -72,9 +72,11 @@ def _variant_json(variant: Variant) -> dict[str, Any]:
             "runtime": fit.runtime,
             "min_version": ".".join(map(str, fit.min_version)),
             "ops": [[op.opcode, op.version] for op in fit.ops],
+            "arena_bytes": fit.arena_bytes,
             "flash_bytes": fit.flash_bytes,
             "memory_bytes": fit.memory_bytes,
             "hardware_classes": list(fit.hardware_classes),
+            "stores": list(fit.stores),
         },
         "budget": {"p95_us": variant.budget.p95_us, "memory_bytes": variant.budget.memory_bytes},
         "golden": {
@@ -93,6 +95,7 @@ def _payload_json(payload: Payload) -> dict[str, Any]:
         "installed_sha256": payload.installed_sha256.hex(),
         "ciphertext_length": payload.ciphertext_length,
         "chunks": payload.chunk_count,
+        "chunk_bytes": 1 << payload.chunk_log2,
         "compressed": payload.compression != STORED,
         "merkle_root": payload.merkle_root.hex(),
     }
@@ -121,14 +124,19 @@ def as_text(manifest: Manifest, digest: bytes, verified: bool) -> str:
 def _variant_lines(variant: Variant) -> list[str]:
     fit, golden = variant.fit, variant.golden
     hardware = ", ".join(fit.hardware_classes) or "any hardware"
+    version = f"{'.'.join(map(str, fit.min_version))} or newer" if any(fit.min_version) else "of any version"
     ops = ", ".join(f"{op.opcode} v{op.version}" for op in fit.ops)
+    if fit.runtime == MICRO_RUNTIME:
+        needs = f"arena {fit.arena_bytes} bytes, slot {fit.flash_bytes} bytes"
+    else:
+        needs = f"memory {size(fit.memory_bytes)}, storage {size(fit.flash_bytes)}"
     return [
-        f"{variant.kind}   {fit.runtime} {'.'.join(map(str, fit.min_version))} or newer, {hardware}",
+        f"{variant.kind}   {fit.runtime} {version}, {hardware}",
         *(f"  input    {_tensor_text(tensor)}" for tensor in variant.io.inputs),
         *(f"  output   {_tensor_text(tensor)}" for tensor in variant.io.outputs),
         f"  promise  p95 {duration(variant.budget.p95_us)}"
         + (f", memory {size(variant.budget.memory_bytes)}" if variant.budget.memory_bytes else ""),
-        f"  needs    memory {size(fit.memory_bytes)}, storage {size(fit.flash_bytes)}",
+        f"  needs    {needs}" + (f", a model only in {' or '.join(fit.stores)}" if fit.stores else ""),
         f"  golden   tolerance {golden.tolerance:.3g}, top-1 {golden.top1_permille / 10:g} %",
         f"  ops      {ops}",
     ]

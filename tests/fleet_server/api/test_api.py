@@ -10,6 +10,7 @@ from dunlin_contract import cose
 from dunlin_contract.cose import Role
 from dunlin_contract.wipe import WipeOrder
 from fleet_server.api import middleware
+from tests.fleet_server.children import behind, hear
 from tests.fleet_server.rollouts.fleet import Fleet
 from tests.fleet_server.world import Bundle
 
@@ -259,3 +260,71 @@ def test_the_schema_names_every_call(viewer: httpx.Client) -> None:
         "/api/v1/stream",
     } <= paths.keys()
     assert all(path.startswith("/api/v1/") for path in paths), "pages are not part of the API"
+
+
+def test_a_microcontroller_is_a_device_like_any_other(operator: httpx.Client, fleet: Fleet) -> None:
+    (agent, other) = behind(fleet, "gw-1", "mcu-1", "mcu-2")
+    fleet.add("gw-2")
+    release = fleet.world.push(built := fleet.world.build(runtime="tflm"))[0].digest
+    rollout = operator.post("/api/v1/rollouts", json={"release": release, "selector": {"devices": ["mcu-1"]}}).json()
+    agent.set(phase="downloading", candidate=built.digest, chunks_have=3, chunks_need=9)
+    shown = operator.get("/api/v1/devices/mcu-1").json()
+    assert (shown["kind"], shown["gateway"], shown["online"]) == ("microcontroller", "gw-1", True)
+    assert shown["through"] == {"id": "gw-1", "state": "active", "online": True}
+    assert shown["description"]["tier"] == {"keystore": "flash", "model_store": "plain-flash"}
+    assert (shown["description"]["flash_bytes"], shown["description"]["arena_bytes"]) == (262_144, 65_536)
+    digits = shown["models"]["digits"]
+    assert digits["slots"] == [{"holds": "empty", "release": None}, {"holds": "candidate", "release": release}]
+    assert (digits["chunks_have"], digits["chunks_need"]) == (3, 9)
+    agent.follow()
+    fleet.tick(1)
+    assert operator.get(f"/api/v1/rollouts/{rollout['id']}").json()["state"] == "completed"
+    shown = operator.get("/api/v1/devices/mcu-1").json()
+    assert shown["models"]["digits"]["slots"][0] == {"holds": "active", "release": release}
+    fit = built.manifest.variants[0].fit
+    assert shown["needs"] == {
+        release: {"flash_bytes": fit.flash_bytes, "arena_bytes": fit.arena_bytes, "memory_bytes": 0}
+    }
+    gateway = operator.get("/api/v1/devices/gw-1").json()
+    assert (gateway["kind"], gateway["gateway"], gateway["behind"]) == ("computer", None, 2)
+    assert [one["id"] for one in gateway["children"]] == ["mcu-1", "mcu-2"]
+    listed = {one["id"]: one for one in operator.get("/api/v1/devices").json()["items"]}
+    assert [(name, one["gateway"], one["behind"]) for name, one in listed.items()] == [
+        ("gw-1", None, 2),
+        ("gw-2", None, 0),
+        ("mcu-1", "gw-1", 0),
+        ("mcu-2", "gw-1", 0),
+    ]
+    assert other.device.alarms() == {}
+
+
+def test_a_device_is_moved_over_the_api(operator: httpx.Client, viewer: httpx.Client, fleet: Fleet) -> None:
+    behind(fleet, "gw-1", "mcu-1")
+    fleet.add("gw-2")
+    moved = operator.post("/api/v1/devices/mcu-1/gateway", json={"gateway": "gw-2"})
+    assert (moved.status_code, moved.json()["gateway"], moved.json()["online"]) == (200, "gw-2", False)
+    for body, status in (
+        ({"gateway": "gw-2"}, 409),
+        ({"gateway": "nobody"}, 422),
+        ({"gatewy": "gw-1"}, 422),
+        ({"gateway": 5}, 422),
+    ):
+        answer = operator.post("/api/v1/devices/mcu-1/gateway", json=body)
+        assert (answer.status_code, answer.json()["status"]) == (status, status)
+    assert operator.post("/api/v1/devices/nobody/gateway", json={"gateway": "gw-1"}).status_code == 404
+    assert operator.post("/api/v1/devices/gw-1/gateway", json={"gateway": "gw-2"}).status_code == 409
+    assert viewer.post("/api/v1/devices/mcu-1/gateway", json={"gateway": "gw-1"}).status_code == 403
+    assert operator.get("/api/v1/audit").json()["items"][0]["action"] == "device.move"
+
+
+def test_alarms_are_shown_counted_and_dismissed(operator: httpx.Client, viewer: httpx.Client, fleet: Fleet) -> None:
+    (agent,) = behind(fleet, "gw-1", "mcu-1")
+    hear(fleet.world, agent.device.address, "reported", b"\x00")
+    (alarm,) = viewer.get("/api/v1/devices/mcu-1").json()["alarms"]
+    assert (alarm["kind"], alarm["count"]) == ("not-signed", 1)
+    metrics = viewer.get("/api/v1/metrics").text
+    assert 'dunlin_device_alarms{kind="not-signed"} 1' in metrics
+    assert 'dunlin_device_alarms{kind="overdue"} 0' in metrics
+    assert viewer.post("/api/v1/devices/mcu-1/dismiss").status_code == 403
+    assert operator.post("/api/v1/devices/mcu-1/dismiss").json()["alarms"] == []
+    assert operator.post("/api/v1/devices/mcu-1/dismiss").status_code == 409

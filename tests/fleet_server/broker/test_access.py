@@ -10,6 +10,8 @@ import ssl
 import pytest
 from paho.mqtt.reasoncodes import ReasonCode
 
+from dunlin_contract import topics
+from dunlin_contract.topics import Address
 from fleet_server.broker import Broker
 from tests.fleet_server.broker.conftest import Connect
 from tests.support.certificates import Authority, Identity
@@ -21,9 +23,13 @@ OTHERS = [
     "dunlin/v1/dev-b/up/reported",
     "dunlin/v1/dev-b/dn/desired",
     "dunlin/v1/dev-b/c/mcu-1/up/events",
+    "dunlin/v1/dev-b/c/mcu-1/up/enrol",
+    "dunlin/v1/dev-b/c/mcu-1/up/status",
     "dunlin/v1/dev-a/dn/desired",
     "dunlin/v1/dev-a/dn/ack",
     "dunlin/v1/dev-a/c/mcu-1/dn/desired",
+    "dunlin/v1/dev-a/c/mcu-1/dn/enrol",
+    "dunlin/v1/dev-a/c/mcu-1",
     "dunlin/v1/dev-a",
     "dunlin/v1/obj/" + 64 * "0",
     "dunlin/v1/_server/up/events",
@@ -39,12 +45,12 @@ def leaked(server: Client, attacker: Client, name: str) -> list[str]:
     fence = f"dunlin/v1/{name}/dn/fence"
     assert not attacker.subscribe(fence).is_failure
     assert not server.publish(fence, b"fence").is_failure
-    topics = []
+    heard: list[str] = []
     while True:
         topic, _, _ = attacker.inbox.get(timeout=20)
         if topic == fence:
-            return topics
-        topics.append(topic)
+            return heard
+        heard.append(topic)
 
 
 @pytest.mark.parametrize("topic", OTHERS)
@@ -72,6 +78,39 @@ def test_row_35_a_device_speaks_on_its_own_topics(connected: Connect, topic: str
         server.subscribe(name)
         assert device.publish(name, b"own").value in (0, 16)
     assert [server.inbox.get(timeout=20)[0] for _ in own] == own
+
+
+@pytest.mark.parametrize("kind", topics.CHILD_UP)
+def test_row_35_a_gateway_speaks_for_devices_below_its_own_prefix_and_for_no_others(
+    connected: Connect, kind: str
+) -> None:
+    server, gateway, other = connected(), connected("gw-35"), connected("gw-35b")
+    own = Address("mcu-1", "gw-35").up(kind)
+    server.subscribe(own)
+    assert other.publish(own, b"spoofed").value == NOT_AUTHORISED
+    assert gateway.publish(own, b"own").value in (0, 16)
+    assert server.inbox.get(timeout=20)[:2] == (own, b"own")
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        "dunlin/v1/+/c/+/dn/+",
+        "dunlin/v1/gw-36/c/#",
+        "dunlin/v1/gw-36/c/mcu-1/dn/enrol",
+        "dunlin/v1/gw-36/c/mcu-1/up/enrol",
+    ],
+)
+def test_row_36_a_gateway_hears_nothing_of_what_goes_through_another(connected: Connect, wanted: str) -> None:
+    server, gateway, snoop = connected(), connected("gw-36"), connected("gw-36b")
+    snoop.subscribe(wanted)
+    for kind in topics.CHILD_DOWN:
+        server.publish(Address("mcu-1", "gw-36").down(kind), b"for mcu-1", retain=True)
+    gateway.publish(Address("mcu-1", "gw-36").up("enrol"), b"a secret of a claim token")
+    assert leaked(server, snoop, "gw-36b") == []
+    gateway.subscribe(topics.child_filter("gw-36"))
+    heard = {gateway.inbox.get(timeout=20)[0] for _ in topics.CHILD_DOWN}
+    assert heard == {Address("mcu-1", "gw-36").down(kind) for kind in topics.CHILD_DOWN}
 
 
 @pytest.mark.parametrize(
@@ -103,11 +142,11 @@ def test_row_36_retained_messages_of_others_are_not_delivered_on_subscribing(con
 
 def test_a_device_hears_its_own_topics_and_its_childrens(connected: Connect) -> None:
     server, gateway = connected(), connected("gateway")
-    topics = ["dunlin/v1/gateway/dn/desired", "dunlin/v1/gateway/c/mcu-1/dn/ack", "dunlin/v1/obj/" + 64 * "3"]
-    for topic in topics:
+    own = ["dunlin/v1/gateway/dn/desired", "dunlin/v1/gateway/c/mcu-1/dn/ack", "dunlin/v1/obj/" + 64 * "3"]
+    for topic in own:
         gateway.subscribe(topic)
         server.publish(topic, b"for you")
-    assert [gateway.inbox.get(timeout=20)[0] for _ in topics] == topics
+    assert [gateway.inbox.get(timeout=20)[0] for _ in own] == own
 
 
 def test_row_38_id_takeover_with_another_certificate_leaves_the_victim_connected(
@@ -173,12 +212,12 @@ def leaked_to_server(server: Client, name: str) -> list[str]:
     fence = f"dunlin/v1/{name}/up/fence"
     server.subscribe(fence)
     server.publish(fence, b"fence")
-    topics = []
+    heard: list[str] = []
     while True:
         topic, _, _ = server.inbox.get(timeout=20)
         if topic == fence:
-            return topics
-        topics.append(topic)
+            return heard
+        heard.append(topic)
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ class Agent:
     device: Device
     description: DeviceDescription = DESCRIPTION
     models: dict[str, ModelState] = field(default_factory=dict)
+    variant: str = "onnx-int8"
     events: int = 0
     root_version: int = 1  # of the root it trusts; each has the epoch of its number here
 
@@ -68,7 +69,7 @@ class Agent:
             self.report()
             return
         previous = before.active if before is not None and before.active != wanted else None
-        self.set(model, phase="committed", active=wanted, previous=previous, variant="onnx-int8", served=served)
+        self.set(model, phase="committed", active=wanted, previous=previous, variant=self.variant, served=served)
 
     def refuse(self, model: str = "digits", phase: str = "rolled-back", code: str = "latency") -> None:
         """Try what the directive says, and go back."""

@@ -11,6 +11,7 @@ from fleet_server.api import auth
 from fleet_server.services import wipes
 from fleet_server.web.render import STATIC
 from tests.fleet_server.api.conftest import PASSWORD
+from tests.fleet_server.children import behind, hear
 from tests.fleet_server.rollouts.fleet import Fleet
 from tests.fleet_server.world import ACTOR
 
@@ -26,6 +27,9 @@ def busy(fleet: Fleet) -> dict[str, str]:
     (first,) = fleet.having(rollout, "assigned")
     first.set(phase="downloading", candidate=bytes.fromhex(release), chunks_have=3, chunks_need=9)
     fleet.agents["cam-2"].tell("note", text=HOSTILE, code="c")
+    (micro,) = behind(fleet, "gw-1", "mcu-1")
+    micro.tell("device-fault", text=HOSTILE, code="flash")
+    hear(fleet.world, micro.device.address, "events", b"\x00")
     fleet.world.device("cam-9", auto_approve=False)
     fleet.world.token()
     world = fleet.world
@@ -39,6 +43,8 @@ def busy(fleet: Fleet) -> dict[str, str]:
         "devices": "/devices",
         "device": "/devices/cam-2",
         "wiped device": "/devices/cam-3",
+        "gateway": "/devices/gw-1",
+        "microcontroller": "/devices/mcu-1",
         "pending device": "/devices/cam-9",
         "releases": "/releases",
         "release": f"/releases/{release}",
@@ -85,7 +91,7 @@ def test_pages_allow_no_script_of_their_own(browser: httpx.Client, busy: dict[st
 
 
 def test_what_devices_say_is_text_and_nothing_else(browser: httpx.Client, busy: dict[str, str]) -> None:
-    for name in ("home", "device", "wipe"):
+    for name in ("home", "device", "wipe", "microcontroller"):
         text = browser.get(busy[name]).text
         assert "<script>alert" not in text, name
         assert "&lt;script&gt;alert(1)&lt;/script&gt;" in text, name
@@ -221,6 +227,49 @@ def test_a_claim_token_is_shown_once_and_devices_are_let_in(browser: httpx.Clien
     back = browser.post("/devices/cam-9/approve", data={"csrf": token, "from": "enrol"})
     assert back.headers["location"] == "/enrol"
     assert browser.get("/devices/cam-9.json").json()["state"] == "active"
+
+
+def test_a_microcontroller_is_shown_with_its_gateway_and_moved_by_a_form(browser: httpx.Client, fleet: Fleet) -> None:
+    (agent,) = behind(fleet, "gw-1", "mcu-1")
+    fleet.add("gw-2")
+    built = fleet.world.build(runtime="tflm", size=60_000)
+    fleet.start(fleet.world.push(built)[0].digest, selector={"devices": ["mcu-1"]})
+    page = browser.get("/devices/mcu-1").text
+    for shown in ("behind gateway", 'href="/devices/gw-1"', "flash, in the clear", "its own flash", "Firmware"):
+        assert shown in page
+    assert "Its certificate is not renewed" not in page
+    agent.follow()
+    page = browser.get("/devices/mcu-1").text
+    assert "12 KiB of 64 KiB" in page
+    assert browser.get("/devices/mcu-1.json").json() == browser.get("/api/v1/devices/mcu-1").json() | {
+        "events": [],
+        "events_next": None,
+    }
+    token = csrf(browser)
+    assert "behind gateway gw-1 already" in html.unescape(
+        browser.post("/devices/mcu-1/gateway", data={"csrf": token, "gateway": "gw-1"}).text
+    )
+    moved = browser.post("/devices/mcu-1/gateway", data={"csrf": token, "gateway": " gw-2 "})
+    assert (moved.status_code, moved.headers["location"]) == (303, "/devices/mcu-1")
+    assert "Behind this gateway" in browser.get("/devices/gw-2").text
+    assert "Behind this gateway" not in browser.get("/devices/gw-1").text
+
+
+def test_alarms_are_shown_until_they_are_dismissed(browser: httpx.Client, fleet: Fleet) -> None:
+    (agent,) = behind(fleet, "gw-1", "mcu-1")
+    for _ in range(3):
+        hear(fleet.world, agent.device.address, "reported", b"\x00")
+    assert "passed on reported that the device did not sign" in browser.get("/").text
+    assert "3 times since" in browser.get("/devices/mcu-1").text
+    assert browser.post("/devices/mcu-1/dismiss", data={"csrf": csrf(browser)}).status_code == 303
+    assert "did not sign" not in browser.get("/").text + browser.get("/devices/mcu-1").text
+
+
+def test_enrolling_a_microcontroller_is_explained(browser: httpx.Client) -> None:
+    command = "fleet-agent child enroll --line /dev/ttyACM0 --id NAME --token-file"
+    assert command in browser.get("/enrol").text
+    made = browser.post("/enrol", data={"csrf": csrf(browser), "expires": "2 h"}).text
+    assert made.count(command) == 2
 
 
 def test_empty_pages_say_what_to_do_next(browser: httpx.Client) -> None:

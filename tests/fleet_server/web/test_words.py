@@ -2,6 +2,7 @@
 
 import pytest
 
+from dunlin_contract.fit import KEYSTORES, MODEL_STORES
 from dunlin_contract.reported import PHASES
 from fleet_server.rollouts.terms import Part, State
 from fleet_server.web import words
@@ -13,6 +14,19 @@ from fleet_server.web import words
 )
 def test_size(value: float | None, text: str) -> None:
     assert words.size(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(None, "–"), (0, "0 B"), (1023, "1023 B"), (1536, "1.5 KiB"), (262_144, "256 KiB"), (1 << 30, "1 GiB")],
+)
+def test_binary(value: float | None, text: str) -> None:
+    assert words.binary(value) == text
+
+
+def test_every_place_of_keys_and_models_has_words() -> None:
+    assert words.KEYSTORES.keys() == set(KEYSTORES)
+    assert words.MODEL_STORES.keys() == set(MODEL_STORES)
 
 
 @pytest.mark.parametrize(

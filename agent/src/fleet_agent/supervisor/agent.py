@@ -16,10 +16,11 @@ from fleet_agent.identity import Enrolment
 from fleet_agent.journal import Journal
 from fleet_agent.paths import Paths
 from fleet_agent.supervisor import directives, renewal, reporting, wiping
-from fleet_agent.supervisor.control import Control
+from fleet_agent.supervisor.control import Caller, Control
 from fleet_agent.supervisor.downloads import Downloads
 from fleet_agent.supervisor.fetching import Fetching
 from fleet_agent.supervisor.front import Listen
+from fleet_agent.supervisor.gateway import MakeGateway
 from fleet_agent.supervisor.instance import Outcome
 from fleet_agent.supervisor.leases import Leases
 from fleet_agent.supervisor.link import Link
@@ -33,15 +34,20 @@ from fleet_agent.supervisor.updates import Tools, Updates
 from fleet_agent.update import events as on
 
 _ROOT_RETRY_S = 30.0
+_DENIED_TOLD = 16
 
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """What the command line says. ``runtimes``: offer only these; ``broker``: reach it there instead."""
+    """What the command line says. ``runtimes``: offer only these; ``broker``: reach it there instead.
+
+    ``gateway``: makes the gateway of an agent that has serial lines.
+    """
 
     listen: Listen
     runtimes: tuple[str, ...]
     broker: tuple[str, int] | None
+    gateway: MakeGateway | None = None
 
 
 class Agent:
@@ -82,7 +88,9 @@ class Agent:
         )  # fmt: skip
         self._reporting = reporting.Reporting(loop, self._link, self._sources, self._settings)
         self._renewal = renewal.Renewal(renewal.Parts(loop, paths, time, unlocker, self._link.reconnect), enrolment)
-        self._control = Control(loop, paths.control, self.status)
+        make = configuration.gateway
+        self._gateway = make(loop, self._link, settings.object_timeout_s, self._corrupted) if make is not None else None
+        self._control = Control(loop, paths.control, {"status": self._tell_status, "enroll-child": self._enroll_child})
         self._following: Directive | None = None
         self._busy = False
         self._new_epoch = False
@@ -93,7 +101,11 @@ class Agent:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: self._loop.stop())
         self._loop.post(self._boot)
+        if self._gateway is not None:
+            self._gateway.start()
         self._loop.run()
+        if self._gateway is not None:
+            self._gateway.close()
         self._link.stop()
         self._serving.close()
         self._unlocker.close()
@@ -145,23 +157,31 @@ class Agent:
         self._link.subscribe([address.down("desired"), address.down("ack")])
         self._carrier.online(True)
         self._reporting.online()
+        if self._gateway is not None:
+            self._gateway.online()
 
     def offline(self, _: str) -> None:
         self._carrier.online(False)
         self._reporting.offline()
+        if self._gateway is not None:
+            self._gateway.offline()
 
     def message(self, topic: str, payload: bytes) -> None:
         name = topics.parse_object(topic)
         address = topics.Address(self._enrolment.device)
         if name is not None:
             self._carrier.message(name, payload)
+            if self._gateway is not None:
+                self._gateway.object_came(name, payload)
         elif topic == address.down("desired"):
             self._directives.message(payload)
         elif topic == address.down("ack"):
             self._directives.ack(payload)
+        elif self._gateway is not None:
+            self._gateway.message(topic, payload)
 
     def denied(self, topic: str) -> None:
-        if topic in self._denied:
+        if topic in self._denied or len(self._denied) >= _DENIED_TOLD:
             return
         # Once a connection: the event that tells of it may be denied too.
         self._denied.add(topic)
@@ -202,6 +222,8 @@ class Agent:
     def settings_changed(self) -> None:
         settings = self._settings()
         self._carrier.configure(settings.window, settings.object_timeout_s)
+        if self._gateway is not None:
+            self._gateway.configure(settings.object_timeout_s)
         self._reporting.settings_changed()
 
     # Serving tells.
@@ -235,8 +257,20 @@ class Agent:
         else:
             self._updates.note("lease-expired", "warn", "no directive came in time", model)
 
+    def _tell_status(self, _: dict[str, object], caller: Caller) -> None:
+        caller.say(self.status())
+        caller.end()
+
+    def _enroll_child(self, request: dict[str, object], caller: Caller) -> None:
+        if self._gateway is None:
+            caller.say({"error": "this agent has no serial lines: run it with --line DEVICE"})
+            caller.end()
+        else:
+            self._gateway.enroll(request, caller)
+
     def status(self) -> dict[str, object]:
         """What ``fleet-agent status`` shows; digests in hex."""
+        lines = {"lines": self._gateway.status()} if self._gateway is not None else {}
         return {
             "running": True,
             "connected": self._reporting.connected,
@@ -244,6 +278,7 @@ class Agent:
             "pid": os.getpid(),
             "corrupt_objects": self._sources.fetching.corrupt_count,
             **basics(self._enrolment, self._journal, self._directives.memory),
+            **lines,
             "models": {
                 name: shown(state) | {"ready": self._serving.ready(name)}
                 for name, state in reporting.model_states(self._sources).items()

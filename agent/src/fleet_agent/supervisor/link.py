@@ -5,9 +5,10 @@ and a clock set back does not revive an expired one.
 """
 
 import random
+import socket
 import ssl
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any, Protocol
@@ -31,8 +32,14 @@ FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 120.0
 KEEPALIVE_S = 30
 _DENIED = 135
+_FAILED = 128
+"""Reason codes from here on are failures (MQTT 5, 2.4)."""
 _GOODBYE_S = 2.0
 _IN_FLIGHT = 32
+
+
+Done = Callable[[bool], None]
+"""Takes whether the broker has the message, in the loop's thread."""
 
 
 class Handler(Protocol):
@@ -64,7 +71,7 @@ class Link:
         self._time = time
         self._handler = handler
         self._client: paho.Client | None = None
-        self._sent: dict[int, str] = {}
+        self._sent: dict[int, tuple[str, Done | None]] = {}
         self._stopping = threading.Event()
         self._again = threading.Event()
         self._over = threading.Event()
@@ -99,11 +106,14 @@ class Link:
 
     def publish(self, kind: str, payload: bytes, qos: int) -> None:
         """Publish on one of this device's own topics; lost when there is no connection."""
+        self.send(self._address.up(kind), payload, qos)
+
+    def send(self, topic: str, payload: bytes, qos: int, *, retain: bool = False, done: Done | None = None) -> None:
+        """Publish; lost when there is no connection. ``done`` is told what the broker answered, if it answers."""
         if self._client is not None and self._connected:
-            topic = self._address.up(kind)
-            sent = self._client.publish(topic, payload, qos)
+            sent = self._client.publish(topic, payload, qos, retain=retain)
             if qos:
-                self._sent[sent.mid] = topic
+                self._sent[sent.mid] = topic, done
 
     def subscribe(self, names: Sequence[str]) -> None:
         if self._client is not None and self._connected:
@@ -171,6 +181,8 @@ class Link:
     # What follows runs in the connection's thread.
 
     def _on_socket(self, _: paho.Client, __: Any, sock: Any) -> None:
+        # Objects are pulled by small packets, each of which would wait for the broker to acknowledge the one before.
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if isinstance(sock, ssl.SSLSocket):
             try:
                 check_peer(sock, self._time.now)
@@ -219,9 +231,11 @@ class Link:
         self._handler.offline(why)
 
     def _on_answer(self, mid: int, code: int) -> None:
-        topic = self._sent.pop(mid, None)
-        if topic is not None and code == _DENIED:
+        topic, done = self._sent.pop(mid, ("", None))
+        if topic and code == _DENIED:
             self._handler.denied(topic)
+        if done is not None:
+            done(code < _FAILED)
 
 
 def _reason(error: Exception) -> str:

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from dunlin_contract import merkle
 from dunlin_contract.directive import Desired, check_release
@@ -12,6 +12,7 @@ from dunlin_contract.limits import LIMITS
 from dunlin_contract.manifest import Manifest, Variant
 from dunlin_contract.reported import Rejected
 from dunlin_contract.rules import Rule, require
+from fleet_agent import device
 from fleet_agent.errors import line
 from fleet_agent.slots import Layout, Plan, Slot
 from fleet_agent.supervisor.fetching import Fetching
@@ -141,7 +142,7 @@ class Planning:
         except ContractError as error:
             self._finish(job, Refusal(error.rule, line(error.detail)))
             return
-        variant, rejected = choose(manifest, self._description)
+        variant, rejected = choose(manifest, replace(self._description, tier=device.tier()))
         self.rejected[job.model] = rejected
         if variant is None:
             reasons = "; ".join(f"{one.kind}: {one.reasons[0]}" for one in rejected)

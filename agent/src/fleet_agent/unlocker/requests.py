@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives import serialization
 from cryptography.x509.oid import NameOID
 
 from dunlin_contract import cose, envelopes, hpke, keys
@@ -27,13 +27,6 @@ def _read(fd: int) -> bytes:
     size = os.fstat(fd).st_size
     require(Rule.SIZE, size <= _BLOB_BYTES, f"{size} bytes are too many for a message")
     return os.pread(fd, size, 0)
-
-
-def csr(key: keys.PrivateKey, device: str) -> bytes:
-    """DER certificate request of a device: its id as CN, nothing else."""
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, device)])
-    request = x509.CertificateSigningRequestBuilder().subject_name(name).sign(key, hashes.SHA256())
-    return request.public_bytes(serialization.Encoding.DER)
 
 
 class Certified(NamedTuple):
@@ -163,7 +156,7 @@ class Requests:
 
     def _renew_request(self, body: dict[str, Any], _: list[int], out: list[int]) -> dict[str, object]:
         key = self._keystore.identity()
-        request = RenewRequest(device=body["device"], csr=csr(key, body["device"]))
+        request = RenewRequest(device=body["device"], spki=keys.spki(key))
         out.append(sealed_memory("renewal", iter([cose.sign1(request.to_bytes(), key, Role.RENEW)])))
         return {}
 

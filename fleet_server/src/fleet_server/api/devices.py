@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 
 from fleet_server.api import auth, views
 from fleet_server.api.auth import Ctx, Operator
-from fleet_server.services import devices, enrolment, events
+from fleet_server.services import alarms, devices, enrolment, events, gateways
 
 router = APIRouter(tags=["devices"], dependencies=[Depends(auth.signed_in)])
 
@@ -18,6 +18,12 @@ class Tags(BaseModel, extra="forbid"):
     """A device's tags, all of them."""
 
     tags: dict[str, str]
+
+
+class Gateway(BaseModel, extra="forbid"):
+    """The gateway that a device is behind."""
+
+    gateway: str
 
 
 class NewClaimToken(BaseModel, extra="forbid"):
@@ -67,9 +73,26 @@ def reject(device: str, ctx: Ctx, identity: Operator) -> dict[str, Any]:
         return views.device(session, enrolment.reject(session, ctx, device, identity.actor, ctx.clock()))
 
 
+@router.post("/devices/{device}/gateway")
+def move(device: str, body: Gateway, ctx: Ctx, identity: Operator) -> dict[str, Any]:
+    """Pin a device behind a gateway to another one."""
+    with ctx.db.write() as session:
+        return views.device(session, gateways.move(session, ctx, device, body.gateway, identity.actor, ctx.clock()))
+
+
+@router.post("/devices/{device}/dismiss")
+def dismiss(device: str, ctx: Ctx, identity: Operator) -> dict[str, Any]:
+    """Take a device's alarms away: somebody has seen to them."""
+    with ctx.db.write() as session:
+        return views.device(session, alarms.dismiss(session, device, identity.actor, ctx.clock()))
+
+
 @router.post("/claim-tokens", status_code=201)
 def claim_token(body: NewClaimToken, ctx: Ctx, identity: Operator) -> dict[str, str]:
-    """A one-use claim token, shown this once: `fleet-agent enroll --token-file FILE` on the device."""
+    """A one-use claim token, shown this once: `fleet-agent enroll --token-file FILE` on the device.
+
+    For a microcontroller, on its gateway: `fleet-agent child enroll --line DEVICE --id NAME --token-file FILE`.
+    """
     with ctx.db.write() as session:
         token = enrolment.create_token(
             session, ctx, body.tags, body.auto_approve, body.expires_in_s, identity.actor, ctx.clock()

@@ -6,6 +6,7 @@ from sqlmodel import Session, col, func, select
 
 from fleet_server.context import Context
 from fleet_server.db.models import DeviceRow, EventRow, OutboxRow, RolloutRow
+from fleet_server.services import alarms
 
 MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -26,6 +27,12 @@ def render(session: Session, ctx: Context) -> str:
                 "gauge",
                 "Devices by state and connection",
                 [({"state": state, "online": str(online).lower()}, count) for state, online, count in devices],
+            ),
+            _metric(
+                "dunlin_device_alarms",
+                "gauge",
+                "Devices with an alarm of a kind",
+                [({"kind": kind}, count) for kind, count in alarms.counts(session).items()],
             ),
             _metric("dunlin_rollouts", "gauge", "Rollouts by state", [({"state": state}, n) for state, n in rollouts]),
             _metric("dunlin_outbox_pending", "gauge", "Messages owed to the broker", [({}, pending)]),

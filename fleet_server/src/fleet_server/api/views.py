@@ -13,6 +13,7 @@ from dunlin_contract.sketch import Sketch
 from fleet_server.db.models import (
     AuditRow,
     ClaimTokenRow,
+    DeviceAlarmRow,
     DeviceModelRow,
     DeviceRow,
     EventRow,
@@ -26,7 +27,7 @@ from fleet_server.rollouts import service as rollouts
 from fleet_server.rollouts import store, terms
 from fleet_server.rollouts.preview import Preview
 from fleet_server.rollouts.spec import Stage
-from fleet_server.services import devices, releases, roots, wipes
+from fleet_server.services import alarms, devices, gateways, releases, roots, wipes
 
 Json = dict[str, Any]
 LISTED = 500  # most devices that a preview names in one list
@@ -39,10 +40,13 @@ def versions(session: Session, digests: Iterable[str | None]) -> dict[str, str]:
     return {row.digest: f"{row.name} {row.version}" for row in rows}
 
 
-def device_line(row: DeviceRow, models: Iterable[DeviceModelRow]) -> Json:
-    """A device in a list."""
+def device_line(row: DeviceRow, models: Iterable[DeviceModelRow], behind: int = 0) -> Json:
+    """A device in a list. ``behind``: how many devices it is the gateway of."""
     return {
         "id": row.id,
+        "kind": "computer" if row.gateway is None else "microcontroller",
+        "gateway": row.gateway,
+        "behind": behind,
         "state": row.state,
         "online": row.online,
         "last_seen": row.last_seen,
@@ -56,21 +60,26 @@ def device_line(row: DeviceRow, models: Iterable[DeviceModelRow]) -> Json:
 
 
 def device_lines(session: Session, rows: Sequence[DeviceRow]) -> list[Json]:
-    """Devices in a list, in one query for all their models."""
+    """Devices in a list, in one query for all their models and one for all who are behind them."""
     query = select(DeviceModelRow).where(col(DeviceModelRow.device).in_([row.id for row in rows]))
     models: dict[str, list[DeviceModelRow]] = {}
     for model in session.exec(query.order_by(DeviceModelRow.model)):
         models.setdefault(model.device, []).append(model)
-    return [device_line(row, models.get(row.id, ())) for row in rows]
+    behind = gateways.counts(session, (row.id for row in rows))
+    return [device_line(row, models.get(row.id, ()), behind.get(row.id, 0)) for row in rows]
 
 
 def device(session: Session, row: DeviceRow) -> Json:
     """One device with all that is known of it."""
     models = devices.models_of(session, row.id)
     names = [digest for model in models for digest in (model.desired, model.active, model.previous, model.candidate)]
-    return device_line(row, models) | {
+    behind = gateways.children(session, row.id)
+    return device_line(row, models, len(behind)) | {
         "description": devices.describe(row),
-        "tier": row.tier,
+        "through": _through(session, row),
+        "children": device_lines(session, behind[:LISTED]),
+        "alarms": [alarm(one) for one in alarms.of_device(session, row.id)],
+        "needs": _needs(session, models),
         "uptime_s": row.uptime_s,
         "temperature_dc": row.temperature_dc,
         "load_permille": row.load_permille,
@@ -87,6 +96,46 @@ def device(session: Session, row: DeviceRow) -> Json:
     }
 
 
+def _through(session: Session, row: DeviceRow) -> Json | None:
+    """The gateway of a device, and how that stands."""
+    gateway = session.get(DeviceRow, row.gateway) if row.gateway is not None else None
+    return None if gateway is None else {"id": gateway.id, "state": gateway.state, "online": gateway.online}
+
+
+def _needs(session: Session, models: Iterable[DeviceModelRow]) -> Json:
+    """Digest -> what a release that is on the device takes there, by the variant that it runs."""
+    found: Json = {}
+    for model in models:
+        row = session.get(ReleaseRow, model.active) if model.active is not None else None
+        variants = releases.manifest_of(row).variants if row is not None else ()
+        for fit in (variant.fit for variant in variants if variant.kind == model.variant):
+            sizes = {"flash_bytes": fit.flash_bytes, "arena_bytes": fit.arena_bytes, "memory_bytes": fit.memory_bytes}
+            found[model.active or ""] = sizes
+    return found
+
+
+def alarm(row: DeviceAlarmRow) -> Json:
+    """Something about a device that wants a person."""
+    return {
+        "device": row.device,
+        "kind": row.kind,
+        "text": row.text,
+        "count": row.count,
+        "first_at": row.first_at,
+        "last_at": row.last_at,
+    }
+
+
+def _slots(row: DeviceModelRow) -> list[Json]:
+    """The two places that a model has on a device: what serves, and what lies beside it or is on its way in."""
+    beside = {"holds": "empty", "release": None}
+    if row.candidate is not None and row.candidate != row.active:
+        beside = {"holds": "candidate", "release": row.candidate}
+    elif row.previous is not None:
+        beside = {"holds": "previous", "release": row.previous}
+    return [{"holds": "active" if row.active is not None else "empty", "release": row.active}, beside]
+
+
 def model_state(row: DeviceModelRow) -> Json:
     """What is desired and reported of one model on one device; digests name releases."""
     return {
@@ -94,6 +143,7 @@ def model_state(row: DeviceModelRow) -> Json:
         "active": row.active,
         "previous": row.previous,
         "candidate": row.candidate,
+        "slots": _slots(row),
         "phase": row.phase,
         "error_code": row.error_code,
         "error_text": row.error_text,
@@ -250,6 +300,7 @@ def _variant(manifest: Manifest, variant: Variant) -> Json:
         "memory_bytes": needs.memory_bytes,
         "flash_bytes": needs.flash_bytes,
         "arena_bytes": needs.arena_bytes,
+        "stores": list(needs.stores),
         "ops": [f"{op.opcode} {op.version}" for op in needs.ops],
         "inputs": [_tensor(tensor) for tensor in variant.io.inputs],
         "outputs": [_tensor(tensor) for tensor in variant.io.outputs],

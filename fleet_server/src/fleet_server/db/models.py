@@ -47,18 +47,21 @@ class DeviceRow(SQLModel, table=True):
     """One device: who it is, what it last said of itself, and the directive it was last given."""
 
     __tablename__ = "device"
-    __table_args__ = (Index("ix_device_state_id", "state", "id"),)
+    __table_args__ = (
+        Index("ix_device_state_id", "state", "id"),
+        Index("ix_device_online_last_seen", "online", "last_seen"),
+    )
 
     id: str = Field(primary_key=True, max_length=36)
     state: str = Field(default=DEVICE_PENDING, max_length=16)
     tags: dict[str, str] = Field(default_factory=dict, sa_type=JSON)
     created: float
     claim_token: str | None = Field(default=None, max_length=32)  # id of the token it came with
+    gateway: str | None = Field(default=None, max_length=36, index=True)  # id of the device it is pinned to, if any
 
-    # The CSR is kept while the device waits, the certificate so that a lost reply can be repeated.
-    identity_spki: bytes  # DER SubjectPublicKeyInfo, P-256
+    # The certificate is kept so that a lost reply can be repeated.
+    identity_spki: bytes = Field(index=True, unique=True)  # DER SubjectPublicKeyInfo, P-256
     kem_spki: bytes  # DER SubjectPublicKeyInfo, P-256; replaced by a wipe receipt
-    csr: bytes | None = None  # DER
     certificate: bytes | None = None  # PEM chain
     certificate_serial: str | None = Field(default=None, max_length=40, index=True)  # hex
     certificate_not_after: float | None = None
@@ -67,7 +70,6 @@ class DeviceRow(SQLModel, table=True):
     hardware_class: str = Field(default="", max_length=64, index=True)
     arch: str = Field(default="", max_length=64)
     description: bytes  # contract DeviceDescription, CBOR: `devices.description_of(row)` reads it
-    tier: str = Field(default="", max_length=32)  # "keystore/memory", contract Tier
     agent_version: str = Field(default="", max_length=64)
     root_version: int = Field(default=1, sa_type=Big)  # of the root it trusts
     uptime_s: int = Field(default=0, sa_type=Big)
@@ -77,9 +79,11 @@ class DeviceRow(SQLModel, table=True):
     memory_bytes: int | None = Field(default=None, sa_type=Big)  # used by the agent
 
     online: bool = False
+    said_online: bool = False  # behind a gateway: what that said last; it counts while the gateway itself is online
     status_at: float | None = None  # when `online` last changed
-    last_seen: float | None = Field(default=None, index=True)
+    last_seen: float | None = None
     reported_at: float | None = None
+    report_number: int = Field(default=0, sa_type=Big)  # behind a gateway: of the last `reported` that was believed
     boot_nonce: bytes | None = None  # of the last `reported`; echoed in the next directive
     reported_epoch: int = Field(default=0, sa_type=Big)
     reported_seq: int = Field(default=0, sa_type=Big)
@@ -94,6 +98,19 @@ class DeviceRow(SQLModel, table=True):
     directive_refresh: float = Field(default=0.0, index=True)  # when it is to be issued again, for lease and expiry
     directive_base: str = Field(default="", max_length=64, index=True)  # fleet-wide inputs it was made from
     directive_nonce: bytes | None = None  # the boot nonce it echoes
+
+
+class DeviceAlarmRow(SQLModel, table=True):
+    """Something about a device that wants a person: one row a kind, however often it happens, until it is dismissed."""
+
+    __tablename__ = "device_alarm"
+
+    device: str = Field(primary_key=True, max_length=36, foreign_key="device.id")
+    kind: str = Field(primary_key=True, max_length=16)  # services/alarms.py lists them
+    text: str = Field(max_length=256)  # of the last time
+    count: int = Field(default=0, sa_type=Big)
+    first_at: float
+    last_at: float
 
 
 class DeviceModelRow(SQLModel, table=True):
@@ -150,6 +167,7 @@ class ClaimTokenRow(SQLModel, table=True):
     secret_hash: str = Field(max_length=64)  # hex, contract ClaimToken.secret_hash
     tags: dict[str, str] = Field(default_factory=dict, sa_type=JSON)  # given to the device that uses it
     auto_approve: bool = False
+    root: str = Field(max_length=64)  # digest of the root that it pins
     created: float
     created_by: str = Field(max_length=80)
     expires: float

@@ -26,7 +26,7 @@ from fleet_server.context import Context
 from fleet_server.errors import BusyError
 from fleet_server.ingest import handlers, messages
 from fleet_server.ingest.publisher import MARK_TOPIC, Publisher
-from fleet_server.services import events
+from fleet_server.services import enrolment, events
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +44,7 @@ class _Incoming:
     topic: str
     payload: bytes
     retained: bool
+    repeated: bool
     mid: int
     qos: int
     connection: int
@@ -129,7 +130,13 @@ class Bridge:
             client.ack(message.mid, message.qos)
             return
         one = _Incoming(
-            message.topic, bytes(message.payload), bool(message.retain), message.mid, message.qos, self._connection
+            message.topic,
+            bytes(message.payload),
+            bool(message.retain),
+            bool(message.dup),
+            message.mid,
+            message.qos,
+            self._connection,
         )
         if message.qos == 0 and self._queue.qsize() > QUEUE - RECEIVE_MAX:
             log.warning("the database cannot keep up: a message on %s is dropped", message.topic[:80])
@@ -165,14 +172,35 @@ class Bridge:
 
     def _store(self, batch: list[_Incoming]) -> None:
         parsed = [message for one in batch if (message := _parse(one)) is not None]
-        acks = self._commit(parsed)
-        if acks is None:
+        replies = self._enrol([one for one in parsed if isinstance(one.record, messages.Enrolment)])
+        acks = self._commit([one for one in parsed if not isinstance(one.record, messages.Enrolment)])
+        if acks is None or replies is None:
             return
         for one in batch:
             if one.qos and one.connection == self._connection:
                 self._client.ack(one.mid, one.qos)
+        for address, reply in replies:
+            self._publisher.send(address.down("enrol"), reply)
         for due, envelope in acks:
-            self._publisher.send(Address(due.device).down("ack"), envelope)
+            self._publisher.send(due.address.down("ack"), envelope)
+
+    def _enrol(self, asking: list[messages.Message]) -> list[tuple[Address, bytes]] | None:
+        """Answer who wants to be let in, each once a batch; None if the server stops before it is done."""
+        replies: dict[messages.Message, bytes] = {}
+        for message in asking:
+            while message not in replies:
+                assert isinstance(message.record, messages.Enrolment)
+                try:
+                    reply = enrolment.enrol_through(self._ctx, message.address, message.record.envelope)
+                    replies[message] = reply.to_bytes()
+                except BusyError as error:
+                    log.warning("%s", error)
+                    if self._stopping.wait(RETRY_S):
+                        return None
+                except Exception:
+                    log.exception("enrolment of %s cannot be answered", message.device)
+                    break
+        return [(message.address, reply) for message, reply in replies.items()]
 
     def _commit(self, parsed: list[messages.Message]) -> list[tuple[events.AckDue, bytes]] | None:
         """Store the messages and sign what may be acknowledged; None if the server stops before it is done."""
@@ -204,8 +232,10 @@ class Bridge:
 
 
 def _parse(one: _Incoming) -> messages.Message | None:
+    if not one.payload:  # a cleared topic says nothing
+        return None
     try:
-        return messages.parse(one.topic, one.payload, one.retained)
+        return messages.parse(one.topic, one.payload, one.retained, one.repeated)
     except ContractError as error:
         log.warning("%s refused: %s", one.topic[:80], error)
         return None

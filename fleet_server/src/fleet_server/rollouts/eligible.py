@@ -1,12 +1,13 @@
 """Who may take part in a rollout, and the reasons why not. Pure over rows that were already read."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from dunlin_contract.fit import DeviceDescription, fit
-from dunlin_contract.limits import LIMITS
-from dunlin_contract.manifest import Manifest, Variant
+from dunlin_contract.limits import LIMITS, MCU_LIMITS
+from dunlin_contract.manifest import MICRO_RUNTIME, Manifest, Variant
 from fleet_server.db.models import DeviceModelRow, DeviceRow
 
 
@@ -66,10 +67,24 @@ class Target:
         rejected: list[str] = []
         for variant in self.manifest.variants:
             reasons = fit(variant.fit, device)
+            if variant.fit.runtime == MICRO_RUNTIME:
+                reasons += self._too_large(variant)
             if not reasons:
                 return Choice(variant, tuple(rejected))
             rejected.append(f"{variant.kind}: {'; '.join(reasons)}")
         return Choice(None, tuple(rejected))
+
+    def _too_large(self, variant: Variant) -> list[str]:
+        """What of a variant for microcontrollers is more than one need be able to hold."""
+        pages = math.ceil(sum(payload.chunk_count for payload in self.manifest.payloads) / LIMITS.page_leaves)
+        sizes = (
+            ("index pages, of all variants together", pages, MCU_LIMITS.index_pages),
+            ("payloads", len(variant.payloads), MCU_LIMITS.variant_payloads),
+            ("operators", len(variant.fit.ops), MCU_LIMITS.ops),
+            ("inputs", len(variant.io.inputs), MCU_LIMITS.tensors),
+            ("outputs", len(variant.io.outputs), MCU_LIMITS.tensors),
+        )
+        return [f"{have} {what}: a microcontroller takes {most}" for what, have, most in sizes if have > most]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +92,17 @@ class Surroundings:
     """What else goes on for this model: device -> the rollout it is in, and device -> how far a wipe of it is.
 
     A wipe counts while its order is on the way (``"sent"``), and afterwards (``"done"``) until somebody assigns anew.
-    ``full``: devices that should run as many other models as a directive can name.
+    ``full``: devices that should run as many other models as they can be told.
     """
 
     busy: Mapping[str, int]
     wipes: Mapping[str, str]
     full: frozenset[str] = frozenset()
+
+
+def most_models(device: DeviceRow) -> int:
+    """How many models a device can be told to run."""
+    return LIMITS.models if device.gateway is None else MCU_LIMITS.models
 
 
 def exclusion(
@@ -97,7 +117,9 @@ def exclusion(
     if device.id in around.busy:
         return Exclusion(device.id, Why.BUSY, (f"it takes part in rollout {around.busy[device.id]}",))
     if device.id in around.full:
-        return Exclusion(device.id, Why.FULL, (f"it should run {LIMITS.models} other models: take one away first",))
+        most = most_models(device)
+        others = "another model" if most == 1 else f"{most} other models"
+        return Exclusion(device.id, Why.FULL, (f"it should run {others}, and holds no more: wipe one of it first",))
     if model is not None and model.desired == target.release == model.active:
         return Exclusion(device.id, Why.ALREADY, ("it runs this release already",))
     counter = target.manifest.counter

@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from sqlalchemy import ColumnElement
+from sqlalchemy import ColumnElement, case
 from sqlalchemy.orm import load_only
 from sqlmodel import Session, col, func, or_, select
 
-from dunlin_contract.limits import LIMITS
+from dunlin_contract.limits import LIMITS, MCU_LIMITS
 from fleet_server.db.models import (
     DEVICE_ACTIVE,
     DeviceModelRow,
@@ -31,6 +31,7 @@ _LOOKED_AT = load_only(
         for name in (
             "id",
             "state",
+            "gateway",
             "online",
             "tags",
             "hardware_class",
@@ -69,10 +70,11 @@ def surroundings(session: Session, model: str, rollout: int | None) -> Surroundi
 
 
 def _full(session: Session, model: str) -> frozenset[str]:
-    others = select(DeviceModelRow.device).where(
-        DeviceModelRow.model != model, col(DeviceModelRow.desired).is_not(None)
-    )
-    return frozenset(session.exec(others.group_by(DeviceModelRow.device).having(func.count() >= LIMITS.models)))
+    others = select(DeviceModelRow.device).join(DeviceRow, col(DeviceRow.id) == col(DeviceModelRow.device))
+    others = others.where(DeviceModelRow.model != model, col(DeviceModelRow.desired).is_not(None))
+    most = case((col(DeviceRow.gateway).is_(None), LIMITS.models), else_=MCU_LIMITS.models)
+    grouped = others.group_by(col(DeviceModelRow.device), col(DeviceRow.gateway))
+    return frozenset(session.exec(grouped.having(func.count() >= most)))
 
 
 def _wipes(session: Session, model: str) -> dict[str, str]:

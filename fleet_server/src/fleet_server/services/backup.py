@@ -260,7 +260,8 @@ def _advance_sequences(connection: Connection) -> None:
 def _let_fleet_follow(connection: Connection) -> None:
     """Devices may have followed directives, and the broker may hold messages, that this database has never seen."""
     device = SQLModel.metadata.tables["device"]
-    leap = {"seq": device.c.seq + SEQ_LEAP, "directive_base": "", "directive_refresh": 0.0, "online": False}
+    leap = {"seq": device.c.seq + SEQ_LEAP, "directive_base": "", "directive_refresh": 0.0}
+    leap |= {"online": False, "said_online": False}
     connection.execute(update(device).values(leap))
     meta = SQLModel.metadata.tables["meta"]
     connection.execute(update(meta).where(meta.c.key == models.BROKER_MARK).values(value=""))

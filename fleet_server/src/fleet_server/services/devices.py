@@ -7,6 +7,7 @@ from typing import Any
 from sqlmodel import Session, col, select
 
 from dunlin_contract.fit import DeviceDescription
+from dunlin_contract.topics import Address
 from fleet_server.db.engine import touch
 from fleet_server.db.models import DeviceModelRow, DeviceRow
 from fleet_server.errors import InvalidError, NotFoundError
@@ -25,6 +26,11 @@ def get(session: Session, device: str, *, lock: bool = False) -> DeviceRow:
     if row is None:
         raise NotFoundError(f"there is no device {device[:40]!r}: check its id")
     return row
+
+
+def address_of(row: DeviceRow) -> Address:
+    """Where it is spoken to."""
+    return Address(row.id, row.gateway)
 
 
 def description_of(row: DeviceRow) -> DeviceDescription:

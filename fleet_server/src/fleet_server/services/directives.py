@@ -14,9 +14,8 @@ from sqlmodel import Session, col, select
 from dunlin_contract import hpke
 from dunlin_contract.directive import Desired, Directive, Lease, directive_digest
 from dunlin_contract.errors import ContractError
-from dunlin_contract.limits import LIMITS
+from dunlin_contract.limits import LIMITS, MCU_LIMITS
 from dunlin_contract.root import Root
-from dunlin_contract.topics import Address
 from fleet_server.context import Context
 from fleet_server.db.engine import touch
 from fleet_server.db.models import DEVICE_ACTIVE, DeviceModelRow, DeviceRow, ReleaseRow, RootRow, WipeOrderRow
@@ -90,7 +89,14 @@ def withdraw(session: Session, device: DeviceRow, now: float) -> None:
     """Clear the retained directive of a device that left the fleet."""
     device.directive = None
     session.add(device)
-    outbox.clear(session, [Address(device.id).down("desired")], now)
+    clear_retained(session, device, now)
+
+
+def clear_retained(session: Session, device: DeviceRow, now: float) -> None:
+    """Clear what the broker retains for a device; and what its gateway said of it, which that may never take back."""
+    address = devices.address_of(device)
+    stale = [address.down("desired")] + ([address.up("status")] if device.gateway is not None else [])
+    outbox.clear(session, stale, now)
 
 
 def pending_wipe(session: Session, device: str) -> WipeOrderRow | None:
@@ -133,18 +139,29 @@ def _issue(session: Session, ctx: Context, fleet: _Fleet, row: DeviceRow, now: f
         root=next_root,
     )
     payload = directive.to_bytes()
+    envelope = ctx.keys.sign_directive(payload)
+    if row.gateway is not None:
+        if len(desired) > MCU_LIMITS.models:
+            raise ConflictError(f"it should run {', '.join(desired)}, and a microcontroller holds {MCU_LIMITS.models}")
+        _check_size("directive", envelope, MCU_LIMITS.directive_bytes)
+        _check_size("wipe order", directive.wipe or b"", MCU_LIMITS.wipe_bytes)
     lives = [one.lease.seconds for one in desired.values()] + [ctx.config.directive_s]
     row.epoch, row.seq = epoch, directive.seq
-    row.directive = ctx.keys.sign_directive(payload)
+    row.directive = envelope
     row.directive_digest = directive_digest(payload).hex()
     row.directive_issued, row.directive_expires = float(directive.issued), float(directive.expires)
     row.directive_refresh = now + min(lives) / REFRESH_SHARE
     row.directive_base = fleet.digest
     row.directive_nonce = row.boot_nonce
     session.add(row)
-    outbox.put(session, Address(row.id).down("desired"), row.directive, now)
+    outbox.put(session, devices.address_of(row).down("desired"), row.directive, now)
     touch(session, f"device:{row.id}")
     return directive.seq
+
+
+def _check_size(what: str, envelope: bytes, cap_bytes: int) -> None:
+    if len(envelope) > cap_bytes:
+        raise ConflictError(f"its {what} would have {len(envelope)} bytes, and a microcontroller takes {cap_bytes}")
 
 
 def _epoch_and_next_root(session: Session, fleet: _Fleet, row: DeviceRow, now: float) -> tuple[int, bytes | None]:

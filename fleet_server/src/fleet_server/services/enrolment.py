@@ -1,21 +1,24 @@
 """How a device gets in: a one-use claim token, a signed request, an operator's approval, a certificate.
 
+A device behind a gateway asks through that, and is pinned to it instead of given a certificate.
+
 Whatever comes here is hostile until its signature, its token and its names have been checked. Each refusal says what
 to do next, and none says more than its receiver may know.
 """
 
 import hmac
+import logging
 import secrets
-from dataclasses import dataclass
 
-from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from sqlalchemy import CursorResult, update
 from sqlmodel import Session, col, select
 
 from dunlin_contract import cose, envelopes, ids, keys
 from dunlin_contract.enrolment import ClaimToken, EnrolReply, EnrolRequest, RenewRequest, Trust
-from dunlin_contract.limits import LIMITS
+from dunlin_contract.errors import ContractError
+from dunlin_contract.limits import LIMITS, MCU_LIMITS
+from dunlin_contract.topics import Address
 from fleet_server.context import Context
 from fleet_server.db.engine import touch
 from fleet_server.db.models import (
@@ -25,20 +28,15 @@ from fleet_server.db.models import (
     ClaimTokenRow,
     DeviceModelRow,
     DeviceRow,
+    RootRow,
 )
-from fleet_server.errors import ConflictError, DeniedError, InvalidError, NotFoundError
-from fleet_server.services import audit, devices, directives, roots
+from fleet_server.errors import BusyError, ConflictError, DeniedError, InvalidError, NotFoundError, ServerError
+from fleet_server.services import alarms, audit, devices, directives, gateways, reports, roots
+
+log = logging.getLogger(__name__)
 
 POLL_S = 10  # how often a waiting device asks
 TOKEN_LIFE_S = range(60, 30 * 86400 + 1)
-
-
-@dataclass(frozen=True, slots=True)
-class _Proven:
-    """An enrolment request whose signature, CSR and keys hold."""
-
-    request: EnrolRequest
-    identity_spki: bytes
 
 
 def create_token(
@@ -60,6 +58,7 @@ def create_token(
         secret_hash=token.secret_hash().hex(),
         tags=devices.check_tags(tags),
         auto_approve=auto_approve,
+        root=root.digest,
         created=now,
         created_by=actor,
         expires=float(token.expires),
@@ -81,30 +80,57 @@ def trust(session: Session, ctx: Context, root_digest: str | None) -> bytes:
     return Trust(root=row.envelope, ca=ctx.keys.ca.der).to_bytes()
 
 
-def enrol(ctx: Context, envelope: bytes) -> EnrolReply:
+def enrol(ctx: Context, envelope: bytes, via: Address | None = None) -> EnrolReply:
     """Answer an enrolment request; repeated with the same keys it tells whether the operator has decided.
 
-    Raises: ContractError (malformed or not signed by its key), DeniedError (token unknown, expired or used, or the
-    device was rejected), ConflictError (the device id is taken).
+    `via`: whose topic it came on, for a device behind a gateway; None for one that speaks for itself.
+    Raises: ContractError (malformed or not signed by its key), DeniedError (token unknown, expired or used, the
+    device was rejected, or its gateway is not in the fleet), ConflictError (the device id or the key is taken, or it
+    enrolled on another way), InvalidError (it is another device than the topic says, or one that cannot be).
     """
-    proven = _prove(envelope)
+    request = _prove(envelope)
+    if via is not None and via.device != request.device:
+        raise InvalidError(f"{request.device} asks in the place of {via.device}: enrol it under its own id")
+    gateway = via.gateway if via is not None else None
     now = ctx.clock()
     with ctx.db.write() as session:
-        token = _check_secret(session, proven.request)
-        row = session.get(DeviceRow, proven.request.device, with_for_update=True)
-        again = row is not None and row.identity_spki == proven.identity_spki and row.claim_token == token.id
-        if not again:
-            row = _admit(session, ctx, proven, token, row, now)
-        assert row is not None
+        token = _check_secret(session, request)
+        rows = gateways.lock(session, request.device, *([gateway] if gateway is not None else ()))
+        if gateway is not None:
+            gateways.check(rows.get(gateway), gateway)
+        row = rows.get(request.device)
+        again = row is not None and row.identity_spki == request.spki and row.claim_token == token.id
+        if row is None or not again:
+            row = _admit(session, ctx, request, token, row, gateway, now)
         if row.state == DEVICE_REJECTED:
             raise DeniedError("an operator rejected this device: ask them, and enrol again with a new claim token")
-        return _reply(ctx, row)
+        if row.gateway != gateway:
+            way = f"through gateway {row.gateway}" if row.gateway is not None else "on a connection of its own"
+            raise ConflictError(f"this device enrolled {way}: an operator can move it to another gateway, or remove it")
+        return _reply(session, ctx, row, token)
+
+
+def enrol_through(ctx: Context, via: Address, envelope: bytes) -> EnrolReply:
+    """As `enrol`, for a device behind a gateway: a refusal is a reply as well, since there is no other way to tell it.
+
+    Raises: BusyError.
+    """
+    try:
+        return enrol(ctx, envelope, via)
+    except BusyError:
+        raise
+    except ServerError as error:
+        reason = error.detail
+    except ContractError as error:
+        reason = f"the request does not hold ({error.detail}): look after the line, and the version of the firmware"
+    log.warning("enrolment of %s through %s refused: %s", via.device, via.gateway, reason)
+    return EnrolReply(status="refused", reason=reason.encode()[: LIMITS.text_bytes].decode(errors="ignore"))
 
 
 def renew(ctx: Context, envelope: bytes) -> EnrolReply:
     """Issue a new certificate to a device that proves its known identity key, however old its last one is.
 
-    Raises: ContractError, DeniedError (unknown, or no longer in the fleet), InvalidError (the CSR is for another key).
+    Raises: ContractError, DeniedError (unknown, or no longer in the fleet), InvalidError (it asks for another key).
     """
     claimed = RenewRequest.from_bytes(cose.peek1(envelope, LIMITS.enrolment_bytes))
     now = ctx.clock()
@@ -112,13 +138,15 @@ def renew(ctx: Context, envelope: bytes) -> EnrolReply:
         row = session.get(DeviceRow, claimed.device, with_for_update=True)
         if row is None or row.state != DEVICE_ACTIVE:
             raise DeniedError("this device is not in the fleet: enrol it with a new claim token")
+        if row.gateway is not None:
+            raise DeniedError(f"this device is behind gateway {row.gateway}, where it needs no certificate")
         request = envelopes.open_renew(envelope, row.identity_spki)
-        if keys.spki(_public_of(request.csr)) != row.identity_spki:
-            raise InvalidError("the CSR must be for the identity key the device was enrolled with")
+        if request.spki != row.identity_spki:
+            raise InvalidError("the key to certify must be the identity key that the device was enrolled with")
         _certify(ctx, row, now)
         session.add(row)
         touch(session, f"device:{row.id}")
-        return _reply(ctx, row)
+        return _issued(ctx, row)
 
 
 def approve(session: Session, ctx: Context, device: str, actor: str, now: float) -> DeviceRow:
@@ -136,37 +164,28 @@ def reject(session: Session, ctx: Context, device: str, actor: str, now: float) 
 
     What lies on the device stays there: wipe it first if it must not. Raises: NotFoundError, ConflictError.
     """
-    row = devices.get(session, device, lock=True)
+    devices.get(session, device)
+    rows = gateways.lock(session, device, behind=[device])
+    row = rows.pop(device)
     if row.state == DEVICE_REJECTED:
         raise ConflictError(f"device {device} is rejected already")
     audit.record(session, actor, "device.reject", f"device:{device}", {"was": row.state}, now)
-    row.state, row.online = DEVICE_REJECTED, False
+    row.state, row.online, row.said_online = DEVICE_REJECTED, False, False
+    gateways.followed(session, row, rows.values(), now)
     session.exec(update(DeviceModelRow).where(col(DeviceModelRow.device) == device).values(desired=None))
     directives.withdraw(session, row, now)
+    alarms.clear(session, device, *alarms.KINDS)
     touch(session, f"device:{device}")
     return row
 
 
-def _prove(envelope: bytes) -> _Proven:
-    request = EnrolRequest.from_bytes(cose.peek1(envelope, LIMITS.enrolment_bytes))
-    spki = keys.spki(_public_of(request.csr))
-    request = envelopes.open_enrol(envelope, spki)
+def _prove(envelope: bytes) -> EnrolRequest:
+    """An enrolment request whose signature and keys hold."""
+    request = envelopes.open_enrol(envelope)
     keys.load_spki(request.kem)
-    if request.kem == spki:
+    if request.kem == request.spki:
         raise InvalidError("identity and KEM key must be two keys")
-    return _Proven(request, spki)
-
-
-def _public_of(csr_der: bytes) -> keys.PublicKey:
-    """The P-256 key of a CSR that holds its own signature. Raises: InvalidError."""
-    try:
-        csr = x509.load_der_x509_csr(csr_der)
-        public, holds = csr.public_key(), csr.is_signature_valid
-    except Exception:  # noqa: BLE001 - hostile DER may fail in any way, and each means the same
-        raise InvalidError("the CSR cannot be read: make a PKCS#10 request in DER with a P-256 key") from None
-    if not holds or not isinstance(public, keys.PublicKey) or public.curve.name != "secp256r1":
-        raise InvalidError("the CSR is not signed by its own P-256 key")
-    return public
+    return request
 
 
 def _check_secret(session: Session, request: EnrolRequest) -> ClaimTokenRow:
@@ -180,10 +199,16 @@ def _check_secret(session: Session, request: EnrolRequest) -> ClaimTokenRow:
 
 
 def _admit(
-    session: Session, ctx: Context, proven: _Proven, token: ClaimTokenRow, present: DeviceRow | None, now: float
+    session: Session,
+    ctx: Context,
+    request: EnrolRequest,
+    token: ClaimTokenRow,
+    present: DeviceRow | None,
+    gateway: str | None,
+    now: float,
 ) -> DeviceRow:
     """Spend the token on a device that is new, or that comes back after it was rejected."""
-    device = proven.request.device
+    device = request.device
     if token.used_at is not None:
         raise DeniedError("this claim token was used already: ask an operator for a new one")
     if token.expires <= now:
@@ -194,20 +219,32 @@ def _admit(
         raise ConflictError(
             f"there is a device {device} already: choose another id, or have an operator remove that one"
         )
+    twin = select(DeviceRow.id).where(DeviceRow.identity_spki == request.spki, DeviceRow.id != device)
+    if session.exec(twin).first() is not None:  # else what one of them signed could be passed off as the other's
+        raise ConflictError("another device has this identity key: erase this one's, so that it makes keys of its own")
+    root = _pinned_root(session, token)
+    if gateway is not None and len(root.envelope) > MCU_LIMITS.root_bytes:
+        raise ConflictError(
+            f"the fleet's root has {len(root.envelope)} bytes, and a device behind a gateway takes "
+            f"{MCU_LIMITS.root_bytes}: sign one with fewer keys, and make a new claim token"
+        )
     _spend(session, token.id, device, now)
     row = present or DeviceRow(id=device, created=now, identity_spki=b"", kem_spki=b"", description=b"")
-    description = proven.request.description
-    row.identity_spki, row.kem_spki, row.csr = proven.identity_spki, proven.request.kem, proven.request.csr
+    if row.identity_spki != request.spki:
+        row.report_number = 0  # reports are numbered over the life of a device's keys
+    row.identity_spki, row.kem_spki = request.spki, request.kem
+    row.gateway, row.online, row.said_online = gateway, False, False
     row.certificate = row.certificate_serial = row.certificate_not_after = None
     row.claim_token, row.tags, row.state, row.created = token.id, dict(token.tags), DEVICE_PENDING, now
-    row.description = description.to_bytes()
-    row.hardware_class, row.arch = description.hardware_class, description.arch
-    row.boot_nonce, row.reported_epoch, row.reported_seq, row.root_version = None, 0, 0, 1
+    reports.describe(row, request.description)
+    row.boot_nonce, row.reported_epoch, row.reported_seq, row.root_version = None, 0, 0, root.version
     session.add(row)
     session.exec(
         update(DeviceModelRow).where(col(DeviceModelRow.device) == device).values(grant=None, grant_release=None)
     )
-    audit.record(session, f"claim-token:{token.id}", "device.enrol", f"device:{device}", {}, now)
+    way = {"gateway": gateway} if gateway is not None else {}
+    audit.record(session, f"claim-token:{token.id}", "device.enrol", f"device:{device}", way, now)
+    alarms.clear(session, device, *alarms.KINDS)
     touch(session, f"device:{device}")
     if token.auto_approve:
         session.flush()
@@ -226,7 +263,8 @@ def _spend(session: Session, token_id: str, device: str, now: float) -> None:
 
 def _activate(session: Session, ctx: Context, row: DeviceRow, now: float) -> None:
     row.state = DEVICE_ACTIVE
-    _certify(ctx, row, now)
+    if row.gateway is None:
+        _certify(ctx, row, now)
     session.add(row)
     session.flush()
     directives.issue(session, ctx, row.id, now)
@@ -237,12 +275,24 @@ def _certify(ctx: Context, row: DeviceRow, now: float) -> None:
     row.certificate = certificate.public_bytes(serialization.Encoding.DER)
     row.certificate_serial = f"{certificate.serial_number:x}"
     row.certificate_not_after = certificate.not_valid_after_utc.timestamp()
-    row.csr = None
 
 
-def _reply(ctx: Context, row: DeviceRow) -> EnrolReply:
-    if row.state == DEVICE_PENDING or row.certificate is None:
+def _pinned_root(session: Session, token: ClaimTokenRow) -> RootRow:
+    row = roots.by_digest(session, token.root)
+    assert row is not None, "no root that was installed is ever deleted"
+    return row
+
+
+def _reply(session: Session, ctx: Context, row: DeviceRow, token: ClaimTokenRow) -> EnrolReply:
+    if row.state == DEVICE_PENDING:
         return EnrolReply(status="pending", poll_s=POLL_S)
+    if row.gateway is not None:
+        return EnrolReply(status="issued", root=_pinned_root(session, token).envelope)
+    return _issued(ctx, row)
+
+
+def _issued(ctx: Context, row: DeviceRow) -> EnrolReply:
+    assert row.certificate is not None, "an active device with a connection of its own has a certificate"
     return EnrolReply(
         status="issued",
         chain=(row.certificate, ctx.keys.ca.der),

@@ -6,10 +6,11 @@ from sqlalchemy import delete
 from sqlmodel import Session, col, select
 
 from dunlin_contract.event import Ack, Event
+from dunlin_contract.topics import Address
 from fleet_server.context import Context
 from fleet_server.db.engine import touch
 from fleet_server.db.models import DeviceRow, EventRow, EventStreamRow
-from fleet_server.services import wipes
+from fleet_server.services import devices, wipes
 
 KEPT = 10_000  # events kept per device, so that no device can fill the disk
 STREAMS = 16  # streams kept per device; a device starts one when it is enrolled or lost its disk
@@ -20,7 +21,7 @@ _PRUNE_EVERY = 500
 class AckDue:
     """An ack to send after the commit."""
 
-    device: str
+    address: Address
     stream: str
 
 
@@ -42,15 +43,15 @@ def receive(session: Session, ctx: Context, row: DeviceRow, event: Event, now: f
         _pass_gap(session, stream, event.n if repeated else None)
     stream.updated = row.last_seen = now
     session.add_all((stream, row))
-    return AckDue(row.id, name)
+    return AckDue(devices.address_of(row), name)
 
 
 def ack_for(session: Session, ctx: Context, due: AckDue) -> bytes | None:
     """The signed ack for what is committed of a stream; None while there is nothing to acknowledge."""
-    stream = session.get(EventStreamRow, (due.device, due.stream))
+    stream = session.get(EventStreamRow, (due.address.device, due.stream))
     if stream is None or stream.n < 1:
         return None
-    return ctx.keys.sign_ack(Ack(device=due.device, stream=bytes.fromhex(due.stream), n=stream.n).to_bytes())
+    return ctx.keys.sign_ack(Ack(device=due.address.device, stream=bytes.fromhex(due.stream), n=stream.n).to_bytes())
 
 
 def streams(session: Session, names: list[str]) -> list[EventStreamRow]:

@@ -4,14 +4,14 @@ from typing import Any
 
 from sqlmodel import Session, col, select
 
+from dunlin_contract.fit import DeviceDescription
 from dunlin_contract.limits import LIMITS
 from dunlin_contract.reported import ModelState, Reported
 from dunlin_contract.telemetry import ModelTelemetry, Telemetry
-from dunlin_contract.topics import Address
 from fleet_server.context import Context
 from fleet_server.db.engine import touch
 from fleet_server.db.models import DeviceModelRow, DeviceRow, ModelTelemetryRow
-from fleet_server.services import devices, directives, objects, outbox
+from fleet_server.services import alarms, devices, directives, objects, outbox
 
 REPEAT_S = 30.0  # a directive is owed again when the device still does not know it after this long
 TELEMETRY_RELEASES = 4  # kept per model: the active one, the one before, and candidates between
@@ -25,6 +25,23 @@ def status(session: Session, row: DeviceRow, online: bool, retained: bool, now: 
         row.online, row.status_at = online, now
         touch(session, f"device:{row.id}")
     session.add(row)
+
+
+def is_new(session: Session, row: DeviceRow, report: Reported, repeated: bool, now: float) -> bool:
+    """Whether the signed report of a device behind a gateway is newer than the last one that was believed.
+
+    The last one may come twice, as every message may; an older one was kept by somebody, and is an alarm, unless it is
+    `repeated`: the broker delivers again what we had not acknowledged to it.
+    """
+    if report.number > row.report_number:
+        return True
+    if report.number < row.report_number and not repeated:
+        text = (
+            f"report {report.number} came after report {row.report_number}: gateway {row.gateway} repeats old reports, "
+            "or the device lost its count and must enrol again with new keys"
+        )
+        alarms.sound(session, row.id, alarms.OLD_REPORT, text, now)
+    return False
 
 
 def reported(
@@ -52,7 +69,7 @@ def reported(
     if why == "new":
         directives.tell(session, ctx, row.id, now)  # even where that fails, what the device says of itself is kept
     elif why == "again" and row.directive is not None:
-        outbox.put(session, Address(row.id).down("desired"), row.directive, now)
+        outbox.put(session, devices.address_of(row).down("desired"), row.directive, now)
     touch(session, f"device:{row.id}")
 
 
@@ -87,12 +104,16 @@ def _needs_directive(row: DeviceRow, report: Reported, now: float) -> str | None
 def _store(row: DeviceRow, report: Reported, now: float) -> None:
     row.last_seen = row.reported_at = now
     row.reported_epoch, row.reported_seq, row.boot_nonce = report.epoch, report.seq, report.boot_nonce
-    row.root_version = report.root_version
-    row.description = report.device.to_bytes()
-    row.hardware_class, row.arch = report.device.hardware_class, report.device.arch
-    row.tier = f"{report.tier.keystore}/{report.tier.memory}"
+    row.root_version, row.report_number = report.root_version, report.number
+    describe(row, report.device)
     row.uptime_s, row.device_time = report.uptime_s, float(report.time_s)
     row.agent_version, row.temperature_dc = report.agent_version, report.temperature_dc
+
+
+def describe(row: DeviceRow, description: DeviceDescription) -> None:
+    """What it says it is."""
+    row.description = description.to_bytes()
+    row.hardware_class, row.arch = description.hardware_class, description.arch
 
 
 def _store_models(

@@ -203,7 +203,7 @@ def _summary(receipt: Receipt) -> dict[str, Any]:
         {
             "model": one.model,
             "releases": [release.hex() for release in one.releases],
-            "storage_key": one.storage_key.hex(),
+            "storage_key": one.storage_key.hex() if one.storage_key else None,
         }
         for one in receipt.erased
     ]

@@ -68,7 +68,21 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for name in ("tone", "count", "size", "span", "micros", "share", "short", "actor", "brief", "facts"):
+    for name in (
+        "tone",
+        "count",
+        "size",
+        "binary",
+        "span",
+        "micros",
+        "share",
+        "short",
+        "actor",
+        "brief",
+        "facts",
+        "keystore",
+        "model_store",
+    ):
         made.filters[name] = getattr(words, name)
     made.filters["ago"] = _ago
     made.globals["static"] = static_url

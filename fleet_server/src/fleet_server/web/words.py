@@ -51,6 +51,31 @@ TONES = {
 }
 
 
+KEYSTORES = {
+    "file": "a file that only its agent may read",
+    "tpm2": "a TPM 2.0",
+    "pkcs11": "a PKCS#11 token",
+    "systemd-creds": "systemd credentials",
+    "flash": "its own flash",
+}
+MODEL_STORES = {
+    "no-swap": "memory, on a device without swap",
+    "locked": "memory that is locked against swapping",
+    "swappable": "memory that may be swapped to disk",
+    "plain-flash": "flash, in the clear",
+}
+
+
+def keystore(word: str) -> str:
+    """Where a device's keys lie."""
+    return KEYSTORES[word]
+
+
+def model_store(word: str) -> str:
+    """Where the plaintext of a device's models lies."""
+    return MODEL_STORES[word]
+
+
 def tone(word: str) -> str:
     """Colour of a state: ok, info, warn, bad or mute."""
     return TONES.get(word, "mute")
@@ -70,6 +95,17 @@ def size(value: float | None) -> str:
             return f"{value:.0f} {unit}" if value >= 10 or unit == "B" else f"{value:.1f} {unit}"
         value /= 1000
     return f"{value:.1f} TB"
+
+
+def binary(value: float | None) -> str:
+    """Bytes of memory or flash with a binary unit, in which such parts are sold: 256 KiB, 1.5 MiB."""
+    if value is None:
+        return "–"
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if abs(value) < 1024:
+            return f"{_short(value)} {unit}"
+        value /= 1024
+    return f"{_short(value)} TiB"
 
 
 def span(seconds: float | None) -> str:

@@ -21,7 +21,7 @@ from model_packager.trial import measure, samples
 from model_packager.trial.describe import check_format, describe
 from model_packager.trial.runtimes import Array, RefusedError, Session, load, one_line
 
-_DISTRIBUTION = {"litert": "ai-edge-litert", "onnxruntime": "onnxruntime"}
+_DISTRIBUTION = {"litert": "ai-edge-litert", "onnxruntime": "onnxruntime", "tflm": "tflite-micro"}
 _LATENCY_RUNS = range(5, 300)
 """At least and at most so many."""
 _LATENCY_SECONDS = 1.0
@@ -56,6 +56,16 @@ def _check_outputs(outputs: list[list[Array]], io: Io) -> None:
                 raise RefusedError(f"output {tensor.name!r} is not finite for sample {number}: the model is broken")
 
 
+def _recorded(sets: list[list[Array]], outputs: list[list[Array]], most_bytes: int) -> int:
+    """How many samples go into the golden payload: as many as have room there, and always one."""
+    total = 0
+    for count, arrays in enumerate(zip(sets, outputs, strict=True)):
+        total += sum(array.nbytes for side in arrays for array in side)
+        if total > most_bytes:
+            return max(1, count)
+    return len(sets)
+
+
 def _tensor_data(tensor: Tensor, array: Array) -> TensorData:
     little = np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
     return TensorData(name=tensor.name, dtype=tensor.dtype, shape=tuple(array.shape), data=little.tobytes())
@@ -79,7 +89,7 @@ def _other_outputs(runtime: str, path: str, sets: list[list[Array]]) -> list[lis
 
 
 def attempt(request: dict[str, Any]) -> dict[str, Any]:
-    """Try a model as the request says: ``runtime``, ``model``, ``samples``, ``count``, ``quantized``.
+    """Try a model as the request says: ``runtime``, ``model``, ``samples``, ``count``, ``most_bytes``, ``quantized``.
 
     Raises:
         RefusedError: why model or samples are refused.
@@ -90,11 +100,13 @@ def attempt(request: dict[str, Any]) -> dict[str, Any]:
     session = load(runtime, path)
     io = session.io
     try:
-        sets = samples.load(Path(request["samples"]), io.inputs, request["count"])
+        given = samples.load(Path(request["samples"]), io.inputs, request["count"])
     except RefusedError as error:
         return {"sample_error": str(error)}
-    outputs = [[output.copy() for output in session.run(inputs)] for inputs in sets]
+    outputs = [[output.copy() for output in session.run(inputs)] for inputs in given]
     _check_outputs(outputs, io)
+    recorded = _recorded(given, outputs, request["most_bytes"])
+    sets, outputs = given[:recorded], outputs[:recorded]
     times = _latency(session, sets)
     memory = _peak_memory()  # before the comparison, which loads the model again
     ops, min_version = describe(runtime, Path(path))
@@ -107,13 +119,16 @@ def attempt(request: dict[str, Any]) -> dict[str, Any]:
         "min_version": list(min_version) if min_version else None,
         "runtime_version": metadata.version(_DISTRIBUTION[runtime]),
         "golden": _golden(io, sets, outputs).to_bytes(),
-        "samples": len(sets),
+        "samples": recorded,
+        "given": len(given),
         "spread": spread,
         "tolerance": tolerance,
         "top1_permille": measure.top1_permille(outputs, tolerance),
         "p50_us": measure.percentile(times, 0.5),
         "p95_us": measure.percentile(times, 0.95),
         "memory_bytes": memory,
+        "arena_bytes": session.arena_bytes,
+        "notes": list(session.notes),
     }
 
 

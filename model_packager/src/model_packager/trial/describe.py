@@ -4,10 +4,13 @@ from pathlib import Path
 from typing import Any
 
 from dunlin_contract.fit import Op
+from dunlin_contract.manifest import MICRO_RUNTIME
 from model_packager.trial.runtimes import RefusedError
 
 Version = tuple[int, int, int]
 
+OLDEST_TFLM: Version = (0, 0, 0)
+"""TFLM has no releases and ignores the versions of operators: which of them a device's firmware has is what counts."""
 OLDEST_LITERT: Version = (2, 0, 0)
 """The oldest ai-edge-litert that agents install; it has every operator of TensorFlow 2.18."""
 _NEWEST_TENSORFLOW_IN_IT = (2, 18, 0)
@@ -22,7 +25,10 @@ def describe(runtime: str, path: Path) -> tuple[tuple[Op, ...], Version | None]:
     Raises:
         RefusedError: the file is of another format, or not whole.
     """
-    return _tflite(path) if runtime == "litert" else _onnx(path)
+    if runtime == "onnxruntime":
+        return _onnx(path)
+    ops, oldest = _tflite(path)
+    return ops, OLDEST_TFLM if runtime == MICRO_RUNTIME else oldest
 
 
 def check_format(runtime: str, head: bytes, path: Path) -> None:
@@ -32,7 +38,7 @@ def check_format(runtime: str, head: bytes, path: Path) -> None:
         RefusedError: naming what to change.
     """
     is_tflite = head[4:8] == b"TFL3"
-    if runtime == "litert" and not is_tflite:
+    if runtime != "onnxruntime" and not is_tflite:
         raise RefusedError(f"{path} is not a TFLite file: name a .tflite file, or another kind in the recipe")
     if runtime == "onnxruntime" and is_tflite:
         raise RefusedError(f"{path} is a TFLite file: name an .onnx file, or a tflite kind in the recipe")

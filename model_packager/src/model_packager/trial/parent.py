@@ -1,5 +1,6 @@
 """Runs the child and judges how it ended."""
 
+import importlib.util
 import os
 import signal
 import subprocess
@@ -15,7 +16,7 @@ from dunlin_contract.fit import Op
 from dunlin_contract.golden import Golden
 from dunlin_contract.limits import LIMITS
 from dunlin_contract.manifest import Io
-from model_packager.errors import ModelRefusedError, SampleError
+from model_packager.errors import ModelRefusedError, PackagerError, SampleError
 from model_packager.recipe import VariantRecipe
 
 _ANSWER_BYTES = LIMITS.golden_bytes + 1_048_576
@@ -25,7 +26,10 @@ _CHILD = (sys.executable, "-P", "-m", "model_packager.trial.child")
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What a run of the model showed. ``golden`` is the encoded payload; ``min_version`` as it goes into the fit."""
+    """What a run of the model showed. ``golden`` is the encoded payload; ``min_version`` as it goes into the fit.
+
+    ``samples`` are recorded, of ``given`` ones; ``arena_bytes`` as measured; ``notes`` are for people.
+    """
 
     io: Io
     ops: tuple[Op, ...]
@@ -39,6 +43,9 @@ class Trial:
     p50_us: int
     p95_us: int
     memory_bytes: int
+    given: int
+    arena_bytes: int
+    notes: tuple[str, ...]
 
 
 def run(variant: VariantRecipe, timeout_s: float) -> Trial:
@@ -47,12 +54,19 @@ def run(variant: VariantRecipe, timeout_s: float) -> Trial:
     Raises:
         ModelRefusedError: it does not load or run, crashes the runtime, hangs, or is of another format.
         SampleError: the samples do not match its inputs.
+        PackagerError: TFLM is not installed here.
     """
+    if variant.micro and importlib.util.find_spec("tflite_micro") is None:
+        raise PackagerError(
+            f"{variant.kind} is tried with TFLM's own kernels, which are not installed: use x86-64 Linux, and "
+            "pip install 'dunlin-packager[tflm]'"
+        )
     request = {
         "runtime": variant.runtime,
         "model": str(variant.model),
         "samples": str(variant.samples),
         "count": variant.golden.samples,
+        "most_bytes": variant.golden.most_bytes,
         "quantized": variant.kind.endswith("int8"),
     }
     answer = _read_answer(variant, _spawn(variant, cbor.encode(request), timeout_s))
@@ -82,6 +96,9 @@ def _trial(variant: VariantRecipe, answer: dict[str, Any]) -> Trial:
             p50_us=int(answer["p50_us"]),
             p95_us=int(answer["p95_us"]),
             memory_bytes=int(answer["memory_bytes"]),
+            given=int(answer["given"]),
+            arena_bytes=int(answer["arena_bytes"]),
+            notes=tuple(map(str, answer["notes"])),
         )
     except ContractError as error:
         raise ModelRefusedError(f"{variant.kind}: {variant.model.name} is refused: {error}") from None

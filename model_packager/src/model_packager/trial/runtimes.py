@@ -1,4 +1,4 @@
-"""The two runtimes as a device's worker uses them, each also with other kernels to compare. Child process only."""
+"""The runtimes as devices use them, each also with other kernels to compare. Child process only."""
 
 import contextlib
 import os
@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from dunlin_contract.manifest import DTYPES, Io, Quantization, Tensor
+from dunlin_contract.manifest import DTYPES, MICRO_RUNTIME, Io, Quantization, Tensor
 
 Array = NDArray[Any]
 
@@ -19,9 +19,14 @@ class RefusedError(Exception):
 
 
 class Session(Protocol):
-    """A loaded model."""
+    """A loaded model.
+
+    ``arena_bytes``: the memory that a microcontroller sets aside for it; 0 elsewhere. ``notes``: for people.
+    """
 
     io: Io
+    arena_bytes: int
+    notes: tuple[str, ...]
 
     def run(self, inputs: Sequence[Array]) -> list[Array]:
         """Run once, tensors in the order of ``io``. Raises RefusedError."""
@@ -33,11 +38,18 @@ def load(runtime: str, path: str, other_kernels: bool = False) -> Session:
     Raises:
         RefusedError: with the runtime's own message.
     """
+    if runtime == MICRO_RUNTIME and not other_kernels:
+        from model_packager.trial.tflm import Tflm
+
+        return Tflm(path)
+    if runtime == MICRO_RUNTIME:  # its other kernels are LiteRT's plain ones, which round elsewhere
+        runtime = "litert"
     return (LiteRt if runtime == "litert" else OnnxRuntime)(path, other_kernels)
 
 
 @contextlib.contextmanager
-def _refusing(what: str) -> Iterator[None]:
+def refusing(what: str) -> Iterator[None]:
+    """Turns whatever a runtime raises into RefusedError, in one line."""
     try:
         yield
     except RefusedError:
@@ -52,7 +64,8 @@ def one_line(error: Exception) -> str:
     return (text or type(error).__name__)[:400]
 
 
-def _tensor(side: str, name: str, dtype: str, shape: Sequence[int], quantization: Quantization | None = None) -> Tensor:
+def tensor(side: str, name: str, dtype: str, shape: Sequence[int], quantization: Quantization | None = None) -> Tensor:
+    """A tensor as the manifest lists it. Raises RefusedError."""
     if dtype not in DTYPES:
         raise RefusedError(
             f"{side} {name!r} is of type {dtype}, which no device can be sent; known are {', '.join(DTYPES)}"
@@ -63,11 +76,14 @@ def _tensor(side: str, name: str, dtype: str, shape: Sequence[int], quantization
 class LiteRt:
     """LiteRT through ``ai-edge-litert``."""
 
+    arena_bytes = 0
+    notes: tuple[str, ...] = ()
+
     def __init__(self, path: str, other_kernels: bool) -> None:
         from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
         resolver = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES if other_kernels else OpResolverType.AUTO
-        with _refusing("LiteRT does not take it"):
+        with refusing("LiteRT does not take it"):
             self._interpreter = Interpreter(path, num_threads=1, experimental_op_resolver_type=resolver)
             inputs, outputs = self._interpreter.get_input_details(), self._interpreter.get_output_details()
         aliases = self._signature_names()
@@ -80,7 +96,7 @@ class LiteRt:
 
     def run(self, inputs: Sequence[Array]) -> list[Array]:
         """See :class:`Session`."""
-        with _refusing("LiteRT failed"):
+        with refusing("LiteRT failed"):
             shapes = [array.shape for array in inputs]
             if shapes != self._shapes:
                 for index, shape in zip(self._inputs, shapes, strict=True):
@@ -97,7 +113,7 @@ class LiteRt:
         signatures = self._interpreter.get_signature_list()
         if len(signatures) != 1:
             return {}
-        with _refusing("LiteRT cannot prepare it"):
+        with refusing("LiteRT cannot prepare it"):
             runner = self._interpreter.get_signature_runner(next(iter(signatures)))
             sides = runner.get_input_details(), runner.get_output_details()
         return {int(detail["index"]): name for side in sides for name, detail in side.items()}
@@ -110,7 +126,7 @@ def _litert_tensor(side: str, detail: dict[str, Any], aliases: dict[int, str]) -
     quantization = Quantization(scale=float(scale), zero_point=int(zero_point)) if scale else None
     dtype = detail["dtype"]
     word = "text" if dtype in (np.bytes_, np.str_) else np.dtype(dtype).name
-    return _tensor(side, name, word, [int(size) for size in sizes], quantization)
+    return tensor(side, name, word, [int(size) for size in sizes], quantization)
 
 
 _ONNX_DTYPES = {
@@ -126,6 +142,9 @@ _FATAL_ONLY = 4
 class OnnxRuntime:
     """ONNX Runtime on the CPU."""
 
+    arena_bytes = 0
+    notes: tuple[str, ...] = ()
+
     def __init__(self, path: str, other_kernels: bool) -> None:
         import onnxruntime as ort
 
@@ -134,7 +153,7 @@ class OnnxRuntime:
         options.log_severity_level = _FATAL_ONLY
         if other_kernels:  # nothing fused: quantized layers are computed in floating point
             options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
-        with _refusing("ONNX Runtime does not take it"):
+        with refusing("ONNX Runtime does not take it"):
             self._session = ort.InferenceSession(os.fspath(path), options, providers=["CPUExecutionProvider"])
         self.io = Io(
             inputs=tuple(_onnx_tensor("input", node) for node in self._session.get_inputs()),
@@ -145,11 +164,11 @@ class OnnxRuntime:
     def run(self, inputs: Sequence[Array]) -> list[Array]:
         """See :class:`Session`."""
         named = {tensor.name: array for tensor, array in zip(self.io.inputs, inputs, strict=True)}
-        with _refusing("ONNX Runtime failed"):
+        with refusing("ONNX Runtime failed"):
             outputs: list[Array] = self._session.run(self._names, named)
         return outputs
 
 
 def _onnx_tensor(side: str, node: Any) -> Tensor:
     shape = [size if isinstance(size, int) and size >= 0 else -1 for size in node.shape]
-    return _tensor(side, node.name, _ONNX_DTYPES.get(node.type, node.type), shape)
+    return tensor(side, node.name, _ONNX_DTYPES.get(node.type, node.type), shape)

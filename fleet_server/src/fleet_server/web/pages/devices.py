@@ -10,7 +10,7 @@ from fleet_server.api import views
 from fleet_server.api.auth import Ctx
 from fleet_server.db.models import DeviceRow
 from fleet_server.errors import InvalidError
-from fleet_server.services import devices, enrolment, events, wipes
+from fleet_server.services import alarms, devices, enrolment, events, gateways, wipes
 from fleet_server.web import forms, render
 from fleet_server.web.guard import ByOperator, Seen
 
@@ -64,7 +64,7 @@ def _device(session: Session, device: str, before: int | None) -> dict[str, Any]
     rows = events.page(session, device, before, EVENTS + 1)
     data["events"] = [views.event(row) for row in rows[:EVENTS]]
     data["events_next"] = rows[EVENTS - 1].id if len(rows) > EVENTS else None
-    data["versions"] |= views.versions(session, [row.release for row in rows])
+    data["versions"] |= views.versions(session, [row.release for row in rows] + _digests(data["children"]))
     return data
 
 
@@ -90,6 +90,22 @@ def reject(device: str, ctx: Ctx, posted: ByOperator) -> Response:
     with ctx.db.write() as session:
         enrolment.reject(session, ctx, device, posted.identity.actor, ctx.clock())
     return RedirectResponse(_back(posted.form, device), 303)
+
+
+@router.post("/devices/{device}/gateway")
+def move(device: str, ctx: Ctx, posted: ByOperator) -> Response:
+    """Pin it to another gateway."""
+    with ctx.db.write() as session:
+        gateways.move(session, ctx, device, posted.form.text("gateway"), posted.identity.actor, ctx.clock())
+    return RedirectResponse(f"/devices/{device}", 303)
+
+
+@router.post("/devices/{device}/dismiss")
+def dismiss(device: str, ctx: Ctx, posted: ByOperator) -> Response:
+    """Its alarms have been seen to."""
+    with ctx.db.write() as session:
+        alarms.dismiss(session, device, posted.identity.actor, ctx.clock())
+    return RedirectResponse(f"/devices/{device}", 303)
 
 
 @router.post("/devices/{device}/wipes")

@@ -11,7 +11,7 @@ from fleet_server.api.auth import Ctx
 from fleet_server.context import Context
 from fleet_server.db.models import DeviceModelRow, DeviceRow, ReleaseRow, RolloutRow, WipeOrderRow
 from fleet_server.rollouts.terms import FINAL
-from fleet_server.services import events, roots
+from fleet_server.services import alarms, events, roots
 from fleet_server.web import render
 from fleet_server.web.guard import Seen
 
@@ -19,6 +19,7 @@ router = APIRouter()
 
 FAILED_PHASES = ("rolled-back", "refused")
 EVENTS = 12
+ALARMS = 10
 
 
 @router.get("/")
@@ -41,6 +42,7 @@ def _overview(session: Session, ctx: Context) -> dict[str, Any]:
         "releases": session.exec(select(func.count()).select_from(ReleaseRow)).one(),
         "rollouts": [views.rollout_line(session, row) for row in going],
         "failed": _failed(session),
+        "alarms": [views.alarm(row) for row in alarms.latest(session, ALARMS)],
         "wipes": [
             {"id": row.id, "device": row.device}
             for row in session.exec(select(WipeOrderRow).where(WipeOrderRow.state == "draft").limit(20))

@@ -41,6 +41,7 @@ def upgrade() -> None:
         sa.Column("secret_hash", sa.String(length=64), nullable=False),
         sa.Column("tags", sa.JSON(), nullable=False),
         sa.Column("auto_approve", sa.Boolean(), nullable=False),
+        sa.Column("root", sa.String(length=64), nullable=False),
         sa.Column("created", sa.Float(), nullable=False),
         sa.Column("created_by", sa.String(length=80), nullable=False),
         sa.Column("expires", sa.Float(), nullable=False),
@@ -55,16 +56,15 @@ def upgrade() -> None:
         sa.Column("tags", sa.JSON(), nullable=False),
         sa.Column("created", sa.Float(), nullable=False),
         sa.Column("claim_token", sa.String(length=32), nullable=True),
+        sa.Column("gateway", sa.String(length=36), nullable=True),
         sa.Column("identity_spki", sa.LargeBinary(), nullable=False),
         sa.Column("kem_spki", sa.LargeBinary(), nullable=False),
-        sa.Column("csr", sa.LargeBinary(), nullable=True),
         sa.Column("certificate", sa.LargeBinary(), nullable=True),
         sa.Column("certificate_serial", sa.String(length=40), nullable=True),
         sa.Column("certificate_not_after", sa.Float(), nullable=True),
         sa.Column("hardware_class", sa.String(length=64), nullable=False),
         sa.Column("arch", sa.String(length=64), nullable=False),
         sa.Column("description", sa.LargeBinary(), nullable=False),
-        sa.Column("tier", sa.String(length=32), nullable=False),
         sa.Column("agent_version", sa.String(length=64), nullable=False),
         sa.Column("root_version", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("uptime_s", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -73,9 +73,11 @@ def upgrade() -> None:
         sa.Column("load_permille", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column("memory_bytes", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column("online", sa.Boolean(), nullable=False),
+        sa.Column("said_online", sa.Boolean(), nullable=False),
         sa.Column("status_at", sa.Float(), nullable=True),
         sa.Column("last_seen", sa.Float(), nullable=True),
         sa.Column("reported_at", sa.Float(), nullable=True),
+        sa.Column("report_number", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("boot_nonce", sa.LargeBinary(), nullable=True),
         sa.Column("reported_epoch", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("reported_seq", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -94,8 +96,10 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_device_certificate_serial"), ["certificate_serial"], unique=False)
         batch_op.create_index(batch_op.f("ix_device_directive_base"), ["directive_base"], unique=False)
         batch_op.create_index(batch_op.f("ix_device_directive_refresh"), ["directive_refresh"], unique=False)
+        batch_op.create_index(batch_op.f("ix_device_gateway"), ["gateway"], unique=False)
         batch_op.create_index(batch_op.f("ix_device_hardware_class"), ["hardware_class"], unique=False)
-        batch_op.create_index(batch_op.f("ix_device_last_seen"), ["last_seen"], unique=False)
+        batch_op.create_index(batch_op.f("ix_device_identity_spki"), ["identity_spki"], unique=True)
+        batch_op.create_index("ix_device_online_last_seen", ["online", "last_seen"], unique=False)
         batch_op.create_index("ix_device_state_id", ["state", "id"], unique=False)
 
     op.create_table(
@@ -165,6 +169,20 @@ def upgrade() -> None:
         sa.Column("disabled", sa.Boolean(), nullable=False),
         sa.Column("created", sa.Float(), nullable=False),
         sa.PrimaryKeyConstraint("name"),
+    )
+    op.create_table(
+        "device_alarm",
+        sa.Column("device", sa.String(length=36), nullable=False),
+        sa.Column("kind", sa.String(length=16), nullable=False),
+        sa.Column("text", sa.String(length=256), nullable=False),
+        sa.Column("count", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("first_at", sa.Float(), nullable=False),
+        sa.Column("last_at", sa.Float(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["device"],
+            ["device.id"],
+        ),
+        sa.PrimaryKeyConstraint("device", "kind"),
     )
     op.create_table(
         "event",
@@ -450,6 +468,7 @@ def downgrade() -> None:
         batch_op.drop_index("ix_event_device_id")
 
     op.drop_table("event")
+    op.drop_table("device_alarm")
     op.drop_table("user")
     op.drop_table("root")
     with op.batch_alter_table("release", schema=None) as batch_op:
@@ -463,8 +482,10 @@ def downgrade() -> None:
     op.drop_table("login_throttle")
     with op.batch_alter_table("device", schema=None) as batch_op:
         batch_op.drop_index("ix_device_state_id")
-        batch_op.drop_index(batch_op.f("ix_device_last_seen"))
+        batch_op.drop_index("ix_device_online_last_seen")
+        batch_op.drop_index(batch_op.f("ix_device_identity_spki"))
         batch_op.drop_index(batch_op.f("ix_device_hardware_class"))
+        batch_op.drop_index(batch_op.f("ix_device_gateway"))
         batch_op.drop_index(batch_op.f("ix_device_directive_refresh"))
         batch_op.drop_index(batch_op.f("ix_device_directive_base"))
         batch_op.drop_index(batch_op.f("ix_device_certificate_serial"))
