@@ -1,35 +1,52 @@
 # The two commands of the README are `make demo` and `make test`; each does its own set-up.
 SHELL := /bin/bash
 PY := .venv/bin/python
+HIL_REPORT := --junit-xml build/hil/junit.xml --html build/hil/report.html --self-contained-html
 .DEFAULT_GOAL := help
-.PHONY: help setup-demo setup-dev demo test check bench soak format lock
+.PHONY: help setup-demo setup-dev demo test check bench soak format lock firmware test-firmware size hil
 
 help:  ## what there is
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 15
 
 setup-demo:
 	@requirements/setup demo
 setup-dev:
 	@requirements/setup dev
 
-demo: setup-demo  ## broker, server and three devices on this machine; `make demo ONCE=1` checks every claim and leaves
+demo: setup-demo  ## broker, server, three devices and a microcontroller on this machine; `make demo ONCE=1` checks every claim and leaves
 	@$(PY) -m demo $(if $(ONCE),--once)
 
 test: setup-dev  ## every test, with a real broker, real databases and a real browser
-	@$(PY) -m pytest -n 2 -q -m "not serial"
+	@$(PY) -m pytest -n 2 -q -m "not serial and (not hil or smoke)"
 	@$(PY) -m pytest -q -m serial
 
-check: setup-dev  ## formatting, lint, types, the directions of imports, deployment files, locked dependencies
+check: setup-dev  ## formatting, lint, types, the directions of imports, deployment files, locked dependencies, the firmware's size; its parsers fuzzed for a minute each
 	@.venv/bin/ruff format --check -q . && .venv/bin/ruff check -q .
 	@.venv/bin/mypy
 	@.venv/bin/lint-imports --no-logo
 	@$(PY) -m tests.support.check_files
+	@firmware_tflm/tools/generate-decoders --check
+	@$(PY) firmware_tflm/tools/size --check
+	@firmware_tflm/tools/fuzz 60
+
+firmware: setup-dev  ## the microcontroller firmware for this machine and for QEMU's Cortex-M4 and Cortex-M55 boards
+	@for preset in host m4 m55; do (cd firmware_tflm && cmake --preset $$preset && cmake --build --preset $$preset) || exit; done
+
+test-firmware: setup-dev  ## the firmware's own tests: units and power cuts on this machine, the contract's vectors in C
+	@$(PY) -m pytest -q tests/firmware
+
+size: setup-dev  ## what the firmware takes on a Cortex-M4, against firmware_tflm/size-budget.toml
+	@$(PY) firmware_tflm/tools/size
+
+hil: setup-dev  ## scenarios on devices: this machine's, QEMU's boards, or TARGETS="m4 bench-esp32"; TFLM_ROOT=DIR builds TFLM in
+	@$(PY) -m pytest hil -v --targets "$(TARGETS)" --tflm-root "$(TFLM_ROOT)" $(HIL_REPORT)
 
 bench: setup-dev  ## measurements, each with its baseline in the same run
 	@$(PY) benchmarks/run.py
 
-soak: setup-demo  ## the demo's fleet under traffic and rollouts for HOURS (default 1)
+soak: setup-demo  ## the demo's fleet under traffic and rollouts for HOURS (default 1), then the firmware's parsers fuzzed
 	@$(PY) -m demo --soak-hours $(or $(HOURS),1)
+	@firmware_tflm/tools/fuzz 600
 
 format: setup-dev  ## put the code in its one format
 	@.venv/bin/ruff format -q . && .venv/bin/ruff check -q --fix .

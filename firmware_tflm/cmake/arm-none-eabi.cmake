@@ -1,0 +1,10 @@
+# Bare metal with GCC and newlib. The preset gives DUNLIN_CPU: the flags that choose the core.
+set(CMAKE_SYSTEM_NAME Generic)
+set(CMAKE_SYSTEM_PROCESSOR arm)
+set(CMAKE_C_COMPILER arm-none-eabi-gcc)
+set(CMAKE_CXX_COMPILER arm-none-eabi-g++)
+set(CMAKE_TRY_COMPILE_TARGET_TYPE STATIC_LIBRARY)
+set(CMAKE_TRY_COMPILE_PLATFORM_VARIABLES DUNLIN_CPU)
+set(CMAKE_C_FLAGS_INIT "${DUNLIN_CPU}")
+set(CMAKE_CXX_FLAGS_INIT "${DUNLIN_CPU} -fno-rtti -fno-exceptions -fno-threadsafe-statics")
+set(CMAKE_ASM_FLAGS_INIT "${DUNLIN_CPU}")

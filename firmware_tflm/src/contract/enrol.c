@@ -1,0 +1,96 @@
+/* Enrolment: the claim token that a person hands over, and the server's reply. */
+#include <string.h>
+
+#include "contract/schema.h"
+#include "contract/verify.h"
+
+#define TOKEN_CHARS 512
+#define RECORD_BYTES 400
+#define PREFIX "dunlin1-"
+#define PREFIX_CHARS 8
+
+static int base64url(uint8_t c) {
+    if (c >= 'A' && c <= 'Z') {
+        return c - 'A';
+    }
+    if (c >= 'a' && c <= 'z') {
+        return c - 'a' + 26;
+    }
+    if (c >= '0' && c <= '9') {
+        return c - '0' + 52;
+    }
+    return c == '-' ? 62 : c == '_' ? 63 : -1;
+}
+
+static bool is_blank(uint8_t c) {
+    return c == ' ' || (c >= 0x09 && c <= 0x0d) || (c >= 0x1c && c <= 0x1f);
+}
+
+/* RFC 4648 section 5, without padding; no bits may be left over. */
+static bool decode(struct dunlin_span text, uint8_t *out, size_t *size) {
+    uint32_t bits = 0, held = 0;
+    *size = 0;
+    for (size_t i = 0; i < text.size; i++) {
+        const int value = base64url(text.data[i]);
+        if (value < 0) {
+            return false;
+        }
+        bits = bits << 6 | (uint32_t)value;
+        held += 6;
+        if (held >= 8) {
+            held -= 8;
+            out[(*size)++] = (uint8_t)(bits >> held);
+        }
+    }
+    return held < 6 && (bits & ((1u << held) - 1)) == 0;
+}
+
+int dl_claim_open(struct dunlin_span text, struct dl_claim *claim) {
+    uint8_t bytes[RECORD_BYTES];
+    struct dunlin_span token = text;
+    for (; token.size > 0 && is_blank(token.data[0]); token.size--) {
+        token.data++;
+    }
+    while (token.size > 0 && is_blank(token.data[token.size - 1])) {
+        token.size--;
+    }
+    if (token.size > TOKEN_CHARS) {
+        return DUNLIN_E_SIZE;
+    }
+    if (token.size < PREFIX_CHARS || memcmp(token.data, PREFIX, PREFIX_CHARS) != 0) {
+        return DUNLIN_E_CLAIM_TOKEN;
+    }
+    struct dunlin_span packed = {bytes, 0};
+    token.data += PREFIX_CHARS, token.size -= PREFIX_CHARS;
+    int error = decode(token, bytes, &packed.size) ? 0 : DUNLIN_E_CLAIM_TOKEN;
+    if (!error) {
+        error = dl_schema_check(packed, RECORD_BYTES, DL_RECORD_CLAIM_TOKEN);
+    }
+    if (!error) {
+        memcpy(claim->root_digest, dl_bytes(packed, 2), DUNLIN_DIGEST);
+        memcpy(claim->token_id, dl_bytes(packed, 3), sizeof claim->token_id);
+        memcpy(claim->secret, dl_bytes(packed, 4), sizeof claim->secret);
+    }
+    dl_wipe(bytes, sizeof bytes);
+    return error;
+}
+
+int dl_enrol_reply_open(struct dunlin_span record, struct dl_enrol_reply *reply) {
+    const int error = dl_schema_check(record, DUNLIN_ENROL_BYTES, DL_RECORD_ENROL_REPLY);
+    if (error) {
+        return error;
+    }
+    uint32_t fields = 0;
+    for (uint8_t key = 2; key <= 7; key++) {
+        fields |= (uint32_t)(dl_lookup(record, key).size > 0) << key;
+    }
+    reply->status = (uint8_t)dl_choice_at(record, 1, DL_CHOICE_ENROL_REPLY_STATUS);
+    reply->poll_s = (uint32_t)dl_number(record, 5);
+    reply->root = dl_content(record, 6);
+    reply->reason = dl_content(record, 7);
+    /* Chain and broker for a device that connects by itself, a root for one behind a gateway. */
+    const bool fits = reply->status == DL_ENROL_ISSUED    ? fields == 0x1c || fields == 0x40
+                      : reply->status == DL_ENROL_PENDING ? fields == 0x20
+                                                          : fields == 0x80;
+    return fits ? 0 : DUNLIN_E_REPLY_STATUS;
+}
