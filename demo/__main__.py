@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 from demo.api import ApiError
+from demo.board import BoardError
 from demo.fleet import NotInTimeError
 from demo.programs import COMMANDS, ProgramError
 from demo.screen import claims_table
@@ -31,7 +32,7 @@ def main() -> int:
                 _stay(story)
         except KeyboardInterrupt:
             return 0 if story.told else 130
-        except (ProgramError, NotInTimeError, ApiError) as error:
+        except (ProgramError, NotInTimeError, ApiError, BoardError) as error:
             print(f"demo: {error}", file=sys.stderr)
         finally:
             story.stop()

@@ -31,7 +31,7 @@ traffic = _load_traffic()
 
 
 class Device:
-    """An agent: `directory` is its whole disk, `port` its local API."""
+    """An agent: `directory` is its whole disk, `port` its local API, `lines` those of microcontrollers behind it."""
 
     def __init__(
         self,
@@ -41,6 +41,7 @@ class Device:
         runtimes: Sequence[str],
         broker_port: int | None,
         log: Path,
+        lines: Sequence[str] = (),
     ) -> None:
         self.name = name
         self.directory = directory
@@ -48,6 +49,8 @@ class Device:
         argv = command("fleet-agent", "--debug", "run", "--state-dir", directory, "--listen", self.address)
         for runtime in runtimes:
             argv += ["--runtime", runtime]
+        for line in lines:
+            argv += ["--line", line]
         if broker_port is not None:
             argv += ["--broker", f"127.0.0.1:{broker_port}"]
         self.program = Program(name, argv, log)
@@ -71,6 +74,10 @@ class Device:
     def status(self) -> dict[str, Any]:
         """What `fleet-agent status` says."""
         return dict(json.loads(run(command("fleet-agent", "status", "--state-dir", self.directory, "--json"))))
+
+    def hears(self, line: str) -> bool:
+        """Whether a microcontroller answers on one of its serial lines."""
+        return any(one["line"] == line and one["online"] for one in self.status().get("lines", []))
 
     def model(self) -> dict[str, Any]:
         """The device's own word about its model; empty where it has none."""

@@ -87,6 +87,11 @@ class Fleet:
         return self.owner_dir / "keys"
 
     @property
+    def device_ports(self) -> tuple[int, int]:
+        """Ports of 127.0.0.1 that devices connect to: enrolment and objects, broker."""
+        return self._device_port, self.broker_port
+
+    @property
     def token_file(self) -> Path:
         return self.owner_dir / "token"
 
@@ -133,20 +138,37 @@ class Fleet:
         tags: dict[str, str] | None = None,
         runtimes: Sequence[str] = (),
         broker_port: int | None = None,
+        lines: Sequence[str] = (),
     ) -> Device:
         """Make a device and enrol it with a fresh claim token. `broker_port` is where it finds the broker instead."""
-        device = self.device(name, runtimes=runtimes, broker_port=broker_port)
+        device = self.device(name, runtimes=runtimes, broker_port=broker_port, lines=lines)
         device.enrol(self.claim_token(tags))
         return device
+
+    def enrol_child(
+        self, gateway: Device, line: str, name: str, *, tags: dict[str, str] | None = None, timeout_s: float = 120.0
+    ) -> None:
+        """Enrol the microcontroller on a line of a device that runs, by the device's own command."""
+        wait_until(f"somebody answers on {line}", lambda: gateway.hears(line), timeout_s)
+        arguments = ["--state-dir", gateway.directory, "--line", line, "--id", name, "--token-file", "-"]
+        enroll = command("fleet-agent", "child", "enroll", *arguments)
+        run(enroll, stdin=self.claim_token(tags), timeout_s=timeout_s)
 
     def claim_token(self, tags: dict[str, str] | None = None) -> str:
         body = {"tags": tags or {}, "auto_approve": True, "expires_in_s": 600}
         return str(self.api.post("/claim-tokens", body)["token"])
 
-    def device(self, name: str, *, runtimes: Sequence[str] = (), broker_port: int | None = None) -> Device:
+    def device(
+        self,
+        name: str,
+        *,
+        runtimes: Sequence[str] = (),
+        broker_port: int | None = None,
+        lines: Sequence[str] = (),
+    ) -> Device:
         (port,) = free_ports(1)
         directory = self.directory / "devices" / name
-        device = Device(name, directory, port, runtimes, broker_port, self.directory / "logs" / f"{name}.log")
+        device = Device(name, directory, port, runtimes, broker_port, self.directory / "logs" / f"{name}.log", lines)
         self.devices[name] = device
         return device
 
@@ -169,6 +191,10 @@ class Fleet:
         """Start a rollout; its id."""
         body = {"release": release, "selector": {}, "stages": [{"percent": 100}], **options}
         return str(self.api.post("/rollouts", body)["id"])
+
+    def preview(self, release: str) -> dict[str, Any]:
+        """What a rollout of a release to the whole fleet would do."""
+        return dict(self.api.post("/rollouts/preview", {"release": release, "selector": {}}))
 
     def wait_rollout(self, rollout: str, *states: str, timeout_s: float = 120.0) -> dict[str, Any]:
         """Wait until the rollout is in one of `states`; the rollout."""

@@ -37,7 +37,8 @@ def run(argv: Sequence[str], *, timeout_s: float = 120.0, stdin: str = "", env: 
     )
     if done.returncode:
         said = done.stderr.strip() or done.stdout.strip()
-        raise ProgramError(f"{Path(argv[0]).name} {argv[1]} failed with status {done.returncode}: {said}")
+        name = " ".join([Path(argv[0]).name, *argv[1:2]])
+        raise ProgramError(f"{name} failed with status {done.returncode}: {said}")
     return done.stdout
 
 

@@ -12,6 +12,9 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+Claim = tuple[str, str, bool]
+"""What is claimed, what was found on the devices, and whether that is so."""
+
 
 @dataclass
 class DeviceLine:
@@ -106,8 +109,8 @@ class Screen:
         return Group(*lines)
 
 
-def claims_table(claims: list[tuple[str, str, bool]]) -> Table:
-    """The table at the end: what is claimed, what was found on the devices, and whether that is so."""
+def claims_table(claims: list[Claim]) -> Table:
+    """The table at the end."""
     table = Table("claim", "found on the devices", "", title="checked against the devices", title_justify="left")
     for claim, found, holds in claims:
         table.add_row(claim, found, Text("yes", style="green") if holds else Text("NO", style="bold red"))

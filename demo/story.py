@@ -5,11 +5,14 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from demo import reference
+from demo import firmware, reference
 from demo.device import Device, traffic
-from demo.fleet import DIGITS, Fleet, wait_until
+from demo.fleet import Fleet, wait_until
+from demo.micro import Microcontroller
+from demo.programs import ProgramError
 from demo.proxy import Proxy
-from demo.screen import DeviceLine, Screen
+from demo.recipes import digits
+from demo.screen import Claim, DeviceLine, Screen
 
 SLOW_LINK_BYTES_S = 48 * 1024
 SLOW_LINK_DELAY_S = 0.02
@@ -23,15 +26,17 @@ GROWTH_ALLOWED = 1.15
 """What the agents' processes may take more at a soak's end than after its first rounds: allocators are not exact."""
 
 V1, V2, V3 = "1.0.0", "2.0.0", "3.0.0"
+GATEWAY, MICRO = "lamp-1", "lamp-4"
+TAGS = {"site": "demo"}
 
 
 class Story:
-    """Three devices, three releases, one wipe. Call the chapters in order; `claims` grows as they are told."""
+    """Three devices and a microcontroller, three releases, one wipe. `claims` grows as the chapters are told."""
 
     def __init__(self, directory: Path) -> None:
         self.fleet = Fleet(directory)
         self.screen = Screen(self._device_lines)
-        self.claims: list[tuple[str, str, bool]] = []
+        self.claims: list[Claim] = []
         self.notes: list[str] = []
         self.told = False
         self._runtime: dict[str, str] = {}
@@ -40,6 +45,7 @@ class Story:
         self._releases: dict[str, str] = {}
         self._bundles: dict[str, Path] = {}
         self._proxy: Proxy | None = None
+        self._micro: Microcontroller | None = None
 
     @property
     def holds(self) -> bool:
@@ -89,6 +95,8 @@ class Story:
         for one in self._traffic.values():
             one.stop()
         self.fleet.stop()
+        if self._micro is not None:
+            self._micro.stop()
         if self._proxy is not None:
             self._proxy.close()
 
@@ -104,20 +112,49 @@ class Story:
         self.screen.say(f"[bold]dashboard[/bold]  {fleet.url}  user demo  password {fleet.password}")
         with step("build, sign and encrypt three releases of the digits model") as say:
             for version in (V1, V2, V3):
-                self._bundles[version] = fleet.build(DIGITS / f"v{version[0]}.toml")
+                self._bundles[version] = fleet.build(digits(version, fleet.owner_dir / "recipes"))
             say(", ".join(f"{path.stat().st_size // 1024} KB" for path in self._bundles.values()))
+        self.build_microcontroller()
+
+    def build_microcontroller(self) -> None:
+        """Make one that is off, where this machine can simulate it; else say why not."""
+        if why := firmware.no_tflm():
+            self.notes.append(f"no microcontroller took part: {why}")
+            return
+        preset = firmware.best_preset()
+        with self.screen.step("compile the firmware of a microcontroller (once: it is kept)") as say:
+            try:
+                built = firmware.build(preset)
+            except ProgramError as error:
+                # The rest of the story can be told without it, but does not hold then.
+                self.claims.append(("a microcontroller takes part", str(error).splitlines()[0], False))
+                say("this failed: the story goes on without it")
+                return
+            directory = self.fleet.directory / "devices" / MICRO
+            self._micro = Microcontroller(MICRO, directory, preset, built, self._releases)
+            say(self._micro.about)
 
     def _enrol(self) -> None:
         self._proxy = Proxy(("127.0.0.1", self.fleet.broker_port), rate=SLOW_LINK_BYTES_S, delay_s=SLOW_LINK_DELAY_S)
         with self.screen.step("enrol three devices with one-use claim tokens and start their agents"):
             for name, runtime, about, port in (
-                ("lamp-1", "litert", "TFLite", None),
+                (GATEWAY, "litert", "TFLite", None),
                 ("lamp-2", "onnxruntime", "ONNX", None),
                 ("lamp-3", "litert", f"TFLite, {SLOW_LINK_BYTES_S // 1024} KB/s link", self._proxy.port),
             ):
                 self._runtime[name], self._about[name] = runtime, about
-                self.fleet.enrol(name, tags={"site": "demo"}, runtimes=[runtime], broker_port=port).start()
-            wait_until("three devices online", self._all_online)
+                lines = [self._micro.address] if self._micro is not None and name == GATEWAY else []
+                device = self.fleet.enrol(name, tags=TAGS, runtimes=[runtime], broker_port=port, lines=lines)
+                device.start()
+            wait_until("three devices online", lambda: self._online(*self.fleet.devices))
+        if self._micro is None:
+            return
+        with self.screen.step(f"enrol a microcontroller that is on a serial line of {GATEWAY}") as say:
+            self._about[MICRO] = f"{self._micro.about}, on a line of {GATEWAY}"
+            self._micro.start()
+            self.fleet.enrol_child(self.fleet.devices[GATEWAY], self._micro.address, MICRO, tags=TAGS)
+            wait_until("the microcontroller online", lambda: self._online(MICRO))
+            say(self._micro.about)
 
     def _first_release(self) -> None:
         self._push(V1)
@@ -125,6 +162,8 @@ class Story:
             rollout = self.fleet.roll_out(self._releases[V1])
             self._keep_traffic_on_what_serves(rollout)
         self._claim_predictions(V1, "after the first rollout")
+        if self._micro is not None:
+            self.claims.append(self._micro.claim_self_test(V1))
 
     def _second_release(self) -> None:
         self._push(V2)
@@ -132,16 +171,20 @@ class Story:
             stages = [{"count": 1, "soak_s": 4}, {"percent": 100, "soak_s": 1}]
             rollout = self.fleet.roll_out(self._releases[V2], stages=stages)
             first = self.fleet.wait_rollout(rollout, "soaking", "completed")
-            versions = Counter(self._serving(device) for device in self.fleet.devices.values())
+            versions = self._versions()
             self.claims.append(
                 (
-                    "while the first stage soaks, one device runs 2.0.0 and two run 1.0.0",
+                    "while the first stage soaks, one device runs 2.0.0 and the others run 1.0.0",
                     _count_text(versions),
-                    first["state"] == "soaking" and versions == {V2: 1, V1: 2},
+                    first["state"] == "soaking" and versions == {V2: 1, V1: versions.total() - 1},
                 )
             )
+            if self._micro is not None:
+                self.claims.append(self._micro.lose_power(V1))
             self.fleet.wait_rollout(rollout, "completed")
         self._claim_predictions(V2, "after the second stage")
+        if self._micro is not None:
+            self.claims.append(self._micro.claim_self_test(V2))
         differ = {
             runtime: sum(map(int.__ne__, reference.digits(V1, runtime), reference.digits(V2, runtime)))
             for runtime in reference.RUNTIMES
@@ -157,6 +200,7 @@ class Story:
     def _third_release(self) -> None:
         self._push(V3)
         with self.screen.step("roll 3.0.0 out in two stages: it breaks its latency budget on the first device") as say:
+            left_out = self.fleet.preview(self._releases[V3])["excluded"]
             stages = [{"count": 1, "soak_s": 4}, {"percent": 100, "soak_s": 1}]
             rollout = self.fleet.roll_out(self._releases[V3], stages=stages, on_breach="revert")
             end = self.fleet.wait_rollout(rollout, "reverted", "completed", "aborted", "paused")
@@ -165,7 +209,14 @@ class Story:
         self.claims.append(
             ("3.0.0 served on the first stage's device only", ", ".join(saw) or "no device", len(saw) == 1)
         )
+        if self._micro is not None:
+            reasons = [reason for one in left_out for reason in one["reasons"]]
+            names = [one["device"] for one in left_out]
+            claim = f"3.0.0 has nothing for {MICRO}: the preview leaves it out, and says why"
+            self.claims.append((claim, "; ".join(reasons) or "nothing left out", names == [MICRO] and bool(reasons)))
         self._claim_predictions(V2, "after 3.0.0 was reverted")
+        if self._micro is not None:
+            self.claims.append(self._micro.claim_signed(GATEWAY))
 
     def _wipe(self) -> None:
         device = self.fleet.devices["lamp-3"]
@@ -260,6 +311,15 @@ class Story:
                         same == len(expected) == 450 and set(versions) == {version},
                     )
                 )
+            if self._micro is not None:
+                self.claims.append(self._micro.claim_answers(version, when))
+
+    def _versions(self) -> Counter[str]:
+        """How many devices serve which version, each by its own word."""
+        found = Counter(self._serving(device) for device in self.fleet.devices.values())
+        if self._micro is not None:
+            found[self._micro.version()] += 1
+        return found
 
     def _serving(self, device: Device) -> str:
         """The version that answers one request now."""
@@ -269,8 +329,8 @@ class Story:
         finally:
             client.close()
 
-    def _all_online(self) -> bool:
-        return all(self.fleet.api.get(f"/devices/{name}")["online"] for name in self.fleet.devices)
+    def _online(self, *names: str) -> bool:
+        return all(self.fleet.api.get(f"/devices/{name}")["online"] for name in names)
 
     def _device_lines(self) -> list[DeviceLine]:
         lines = []
@@ -285,6 +345,8 @@ class Story:
                 line.requests, line.failures = counts.requests, counts.failures
                 line.slowest_ms = counts.slowest_s * 1000
                 line.serving = next(reversed(counts.versions), "-")
+            elif name == MICRO and self._micro is not None:
+                line.requests, line.serving = self._micro.served(), self._micro.version()
             lines.append(line)
         return lines
 

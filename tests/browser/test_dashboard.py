@@ -7,6 +7,7 @@ from dunlin_contract import cose
 from dunlin_contract.cose import Role
 from fleet_server.services import users
 from tests.browser.conftest import PATIENCE_MS, Site, stayed, stays
+from tests.fleet_server.children import behind, hear
 from tests.fleet_server.world import ACTOR
 
 expect.set_options(timeout=PATIENCE_MS)
@@ -107,6 +108,47 @@ def test_wipe_a_device(site: Site, page: Page) -> None:
     expect(page.get_by_text("No model is on this device")).to_be_visible()
 
 
+def test_a_microcontroller_is_watched_moved_and_its_alarm_seen_to(site: Site, page: Page) -> None:
+    (agent,) = behind(site.fleet, "gw-1", "mcu-1")
+    site.fleet.add("gw-2")
+    release = site.fleet.world.push(built := site.fleet.world.build(runtime="tflm"))[0].digest
+    site.life.asleep = True
+    site.fleet.start(release, selector={"devices": ["mcu-1"]})
+    page.goto("/devices")
+    row = page.get_by_role("row").filter(has_text="mcu-1")
+    expect(row).to_contain_text("behind gw-1")
+    expect(page.get_by_role("row").filter(has_text="gateway of 1")).to_contain_text("gw-1")
+    row.get_by_role("link", name="mcu-1").click()
+    expect(page.get_by_text("flash, in the clear")).to_be_visible()
+    expect(page.get_by_text("256 KiB for a slot")).to_be_visible()
+    expect(page.get_by_text("64 KiB for tensors")).to_be_visible()
+    stays(page)
+    agent.set(phase="downloading", candidate=built.digest, chunks_have=2, chunks_need=4)
+    expect(page.locator(".model-card")).to_contain_text("2 of 4 chunks")
+    expect(page.locator(".model-card")).to_contain_text("on its way in")
+    agent.follow()
+    expect(page.locator(".model-card")).to_contain_text("12 KiB of 64 KiB")
+    hear(site.fleet.world, agent.device.address, "reported", b"not signed")
+    expect(page.get_by_role("alert")).to_contain_text("gateway gw-1 passed on reported that the device did not sign")
+    assert stayed(page), "it became so without a reload"
+    page.get_by_role("button", name="Dismiss").click()
+    expect(page.get_by_role("heading", name="mcu-1")).to_be_visible()
+    expect(page.get_by_role("alert")).to_have_count(0)
+
+    page.get_by_label("Id of the gateway it is behind").fill("gw-2")
+    page.get_by_role("button", name="Move").click()
+    expect(page.get_by_role("link", name="gw-2")).to_be_visible()
+    page.get_by_role("link", name="gw-2").click()
+    expect(page.get_by_role("heading", name="Behind this gateway")).to_be_visible()
+    child = page.get_by_role("row").filter(has_text="mcu-1")
+    expect(child).to_contain_text("offline")
+    stays(page)
+    agent.device.gateway = "gw-2"
+    agent.connect()
+    expect(child).to_contain_text("online")
+    assert stayed(page), "it became so without a reload"
+
+
 def test_everything_can_be_done_by_keyboard(site: Site, page: Page) -> None:
     site.fleet.add("cam-1", "cam-2")
     site.life.asleep = True
@@ -139,6 +181,9 @@ def test_everything_can_be_done_by_keyboard(site: Site, page: Page) -> None:
 
 def test_no_page_is_wider_than_a_phone(site: Site, page: Page) -> None:
     site.fleet.add("a-device-with-a-very-long-name-00001", tags={"site": "x" * 64, "ring": "canary"})
+    (micro,) = behind(site.fleet, "a-gateway-with-a-very-long-name-0001", "a-microcontroller-with-a-long-name-1")
+    micro.set(phase="downloading", candidate=bytes(32), chunks_have=1_000_000, chunks_need=2_000_000)
+    hear(site.fleet.world, micro.device.address, "reported", b"not signed")
     release = site.fleet.push("1.0.0")
     site.fleet.start(release, selector={"tags": {"site": "x" * 64}})
     site.fleet.agents["a-device-with-a-very-long-name-00001"].tell("note", text="w" * 200)
@@ -148,6 +193,8 @@ def test_no_page_is_wider_than_a_phone(site: Site, page: Page) -> None:
         "/",
         "/devices",
         "/devices/a-device-with-a-very-long-name-00001",
+        "/devices/a-gateway-with-a-very-long-name-0001",
+        "/devices/a-microcontroller-with-a-long-name-1",
         "/releases",
         f"/releases/{release}",
         "/rollouts",

@@ -1,0 +1,1 @@
+"""Kinds of targets, one module each."""
