@@ -136,6 +136,18 @@ def now(device: Device) -> State:
     return device.state
 
 
+def test_nothing_is_staged_while_the_lease_is_over() -> None:
+    device = Device()
+    drive(device, V1, Phase.DOWNLOADING)
+    device.feed(on.Downloaded(V1))
+    device.feed(on.LeaseEnded())
+    device.feed(on.Staged(now(device).run))
+    assert now(device).phase == Phase.VERIFIED
+    device.feed(on.LeaseRenewed())
+    device.feed(on.Staged(now(device).run))
+    assert now(device).phase == Phase.STAGED
+
+
 releases = st.sampled_from([V1, V2, V3])
 slots = st.sampled_from(["a", "b"])
 

@@ -177,7 +177,8 @@ def _download_refused(state: State, event: on.DownloadRefused) -> Step:
 
 
 def _staged(state: State, event: on.Staged) -> Step:
-    if state.phase != Phase.VERIFIED or event.run != state.run or state.trial is None:
+    # While the lease is over nothing was asked to be staged, so nothing can have been.
+    if state.phase != Phase.VERIFIED or state.halted or event.run != state.run or state.trial is None:
         return state, ()
     return replace(state, phase=Phase.STAGED), (do.Load(state.trial, state.run),)
 
