@@ -220,6 +220,34 @@ def test_a_denied_publish_is_noticed(fleet: Fleet) -> None:
         until(lambda: "does not let this device publish" in agent.text(), "said in the log")
 
 
+def test_a_refused_subscription_is_told_and_asked_for_again(fleet: Fleet) -> None:
+    one = fleet.release(1.0)
+    # Mosquitto refuses none by its access list, other brokers do: the first two are answered here instead of there.
+    hook = """
+import threading
+import paho.mqtt.client as paho
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.reasoncodes import ReasonCode
+import fleet_agent.supervisor.link as link
+link.AGAIN_S = 0.2
+real, refused = paho.Client.subscribe, []
+def subscribe(client, topics):
+    if len(refused) == 2:
+        return real(client, topics)
+    refused.append(topics)
+    codes = [ReasonCode(PacketTypes.SUBACK, identifier=135)] * len(topics)
+    answer = (client, None, 60000 + len(refused), codes, None)
+    threading.Timer(0.1, lambda: client.on_subscribe(*answer)).start()
+    return 0, answer[2]
+paho.Client.subscribe = subscribe
+"""
+    fleet.offer(one)
+    fleet.desire(one)
+    with Agent(fleet, hook=hook) as agent:
+        agent.until_serves(1.0)
+        assert "does not let this device listen to dunlin/v1/" in fleet.until_event("note", "denied").text
+
+
 def test_a_new_root_is_followed_only_when_both_sign_and_an_old_epoch_ends(fleet: Fleet) -> None:
     one, two = fleet.release(1.0), fleet.release(2.0, version="2.0.0")
     with Agent(fleet) as agent:

@@ -180,13 +180,13 @@ class Agent:
         elif self._gateway is not None:
             self._gateway.message(topic, payload)
 
-    def denied(self, topic: str) -> None:
+    def denied(self, what: str, topic: str) -> None:
         if topic in self._denied or len(self._denied) >= _DENIED_TOLD:
             return
         # Once a connection: the event that tells of it may be denied too.
         self._denied.add(topic)
-        log(f"the broker does not let this device publish on {topic}: check its access list")
-        self.tell("note", "denied", f"the broker does not let this device publish on {topic}")
+        log(f"the broker does not let this device {what} {topic}: check its access list")
+        self.tell("note", "denied", f"the broker does not let this device {what} {topic}")
 
     def certificate_expired(self) -> None:
         self._renewal.now()

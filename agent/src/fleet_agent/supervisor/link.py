@@ -31,6 +31,8 @@ from fleet_agent.tls import CertificateTooOldError, check_peer, client_context
 FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 120.0
 KEEPALIVE_S = 30
+AGAIN_S = 30.0
+"""What the broker refused to subscribe is asked for again after this long: its access list may have been put right."""
 _DENIED = 135
 _FAILED = 128
 """Reason codes from here on are failures (MQTT 5, 2.4)."""
@@ -54,8 +56,8 @@ class Handler(Protocol):
     def message(self, topic: str, payload: bytes) -> None:
         """Something came."""
 
-    def denied(self, topic: str) -> None:
-        """The broker does not let this device publish there."""
+    def denied(self, what: str, topic: str) -> None:
+        """The broker does not let this device do ``what`` ("publish on", "listen to") there."""
 
     def certificate_expired(self) -> None:
         """The broker says that this device's own certificate has expired."""
@@ -72,6 +74,8 @@ class Link:
         self._handler = handler
         self._client: paho.Client | None = None
         self._sent: dict[int, tuple[str, Done | None]] = {}
+        self._asked: dict[int, Sequence[str]] = {}
+        self._refused: set[str] = set()
         self._stopping = threading.Event()
         self._again = threading.Event()
         self._over = threading.Event()
@@ -117,9 +121,12 @@ class Link:
 
     def subscribe(self, names: Sequence[str]) -> None:
         if self._client is not None and self._connected:
-            self._client.subscribe([(name, SubscribeOptions(qos=1)) for name in names])
+            _, mid = self._client.subscribe([(name, SubscribeOptions(qos=1)) for name in names])
+            if mid is not None:
+                self._asked[mid] = names
 
     def unsubscribe(self, names: Sequence[str]) -> None:
+        self._refused.difference_update(names)
         if self._client is not None and self._connected:
             self._client.unsubscribe(list(names))
 
@@ -175,6 +182,7 @@ class Link:
         client.on_disconnect = self._on_disconnect
         client.on_message = self._on_message
         client.on_publish = self._on_publish
+        client.on_subscribe = self._on_subscribe
         client.on_log = self._on_log
         return client
 
@@ -213,6 +221,9 @@ class Link:
     def _on_publish(self, _: paho.Client, __: Any, mid: int, code: ReasonCode, ___: Any) -> None:
         self._loop.post(partial(self._on_answer, mid, code.value))
 
+    def _on_subscribe(self, _: paho.Client, __: Any, mid: int, codes: list[ReasonCode], ___: Any) -> None:
+        self._loop.post(partial(self._on_subscribed, mid, [code.value for code in codes]))
+
     def _on_log(self, _: paho.Client, __: Any, ___: int, text: str) -> None:
         # With TLS 1.3 the server judges our certificate after our handshake is done: it shows on the first read.
         if "CERTIFICATE_EXPIRED" in text.upper().replace(" ", "_"):
@@ -223,6 +234,8 @@ class Link:
     def _on_online(self) -> None:
         self._connected = True
         self._sent.clear()
+        self._asked.clear()
+        self._refused.clear()
         self._handler.online()
 
     def _on_offline(self, why: str) -> None:
@@ -233,9 +246,23 @@ class Link:
     def _on_answer(self, mid: int, code: int) -> None:
         topic, done = self._sent.pop(mid, ("", None))
         if topic and code == _DENIED:
-            self._handler.denied(topic)
+            self._handler.denied("publish on", topic)
         if done is not None:
             done(code < _FAILED)
+
+    def _on_subscribed(self, mid: int, codes: Sequence[int]) -> None:
+        for name, code in zip(self._asked.pop(mid, ()), codes, strict=False):
+            if code >= _FAILED:
+                if not self._refused:
+                    self._loop.after(AGAIN_S, self._ask_again)
+                self._refused.add(name)
+                self._handler.denied("listen to", name)
+
+    def _ask_again(self) -> None:
+        refused = sorted(self._refused)
+        self._refused.clear()
+        if refused:
+            self.subscribe(refused)
 
 
 def _reason(error: Exception) -> str:
