@@ -161,9 +161,11 @@ def test_everything_goes_on_without_a_network_even_a_restart_and_a_rollback(flee
 def test_two_versions_that_do_not_fit_into_memory_are_swapped_and_the_reason_is_told(fleet: Fleet) -> None:
     one = fleet.release(1.0, memory_bytes=40 << 20)
     two = fleet.release(2.0, version="2.0.0", memory_bytes=40 << 20)
-    # Room for one worker only: 60 MiB, less 40 for every worker that runs.
+    # Room for one worker only: 60 MiB, less 40 for every worker that runs. They take their time to die.
     hook = (
-        "import fleet_agent.device, os, pathlib\n"
+        "import fleet_agent.device, os, pathlib, signal, threading\n"
+        "kill = signal.pidfd_send_signal\n"
+        "signal.pidfd_send_signal = lambda *one: threading.Timer(0.3, kill, one).start()\n"
         "def room():\n"
         "    workers = 0\n"
         "    for stat in pathlib.Path('/proc').glob('[0-9]*/stat'):\n"

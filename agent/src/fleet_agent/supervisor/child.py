@@ -26,6 +26,7 @@ class Child:
         self._receive = receive
         self._end = end
         self._open = True
+        self._gone: Callable[[], None] | None = None
         self._socket, theirs = ipc.pair()
         try:
             self.pid = ipc.spawn(module, theirs)
@@ -42,11 +43,14 @@ class Child:
         except OSError:
             return
 
-    def close(self) -> None:
-        """End it at once and hear no more of it, not even its end."""
+    def close(self, gone: Callable[[], None] | None = None) -> None:
+        """End it at once and hear no more of it; but ``gone`` is called when its memory is free."""
         if self._open:
             self._open = False
+            self._gone = gone
             self._kill()
+        elif gone is not None:
+            gone()
 
     def _kill(self) -> None:
         try:
@@ -80,6 +84,8 @@ class Child:
         os.close(self._handle)
         if was_open:
             self._end(_words(status))
+        elif self._gone is not None:
+            self._gone()
 
 
 def _words(status: int) -> str:

@@ -112,11 +112,13 @@ class Serving:
         if instance is None:
             return
         self._forget_steps(instance)
+        self._retiring.setdefault(model, {})[instance.number] = instance
+        # Not before the process has ended is there room for the next.
+        end = partial(self._end, instance, lambda: self._retired(instance))
         if instance.attached:
-            self._retiring.setdefault(model, {})[instance.number] = instance
-            self.front.detach(instance.number, lambda: self._retired(instance))
+            self.front.detach(instance.number, end)
         else:
-            self._end(instance)
+            end()
 
     def kill(self, model: str) -> None:
         """End every worker of the model at once, with what it is doing."""
@@ -341,15 +343,16 @@ class Serving:
             if instance.attached:
                 self.front.forget(instance.number)
 
-    def _end(self, instance: Instance) -> None:
+    def _end(self, instance: Instance, gone: Callable[[], None] | None = None) -> None:
         instance.drop_memory()
         if instance.data is not None:
             instance.data.close()
         if instance.child is not None:
-            instance.child.close()
+            instance.child.close(gone)
+        elif gone is not None:
+            gone()
 
     def _retired(self, instance: Instance) -> None:
-        self._end(instance)
         leaving = self._retiring.get(instance.model, {})
         leaving.pop(instance.number, None)
         if not leaving:
