@@ -103,6 +103,19 @@ def test_a_genuine_release_that_must_not_run_here_is_refused(
         assert model.rejected[0].reasons == ("runtime tensorrt is not installed",)
 
 
+def test_a_removed_model_comes_back_with_its_floor(fleet: Fleet) -> None:
+    """Else a director's key alone could remove a model and then desire an old release of it."""
+    one, old = fleet.release(1.0, counter=4), fleet.release(2.0, version="0.9.0", counter=2)
+    with Agent(fleet) as agent:
+        fleet.offer(one, old)
+        fleet.desire(one, floor=3)
+        agent.until_serves(1.0)
+        fleet.desire()
+        fleet.until_event("model-removed")
+        fleet.desire(old)
+        assert fleet.until_phase("refused", old).error_code == "floor"
+
+
 def test_another_models_release_under_this_models_name_is_refused(serving: tuple[Fleet, Agent]) -> None:
     fleet, _ = serving
     other = replace(fleet.release(2.0, name="other", counter=4), name="adder")

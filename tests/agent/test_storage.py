@@ -237,3 +237,28 @@ def test_state_holds_what_the_machine_needs_and_its_copy() -> None:
     state = State(a=copy, active="a", phase=Phase.COMMITTED)
     assert State.from_bytes(state.to_bytes()) == state
     assert (state.spare, state.serving, state.copy("b")) == ("b", "a", None)
+
+
+def test_a_removed_models_floor_is_kept_until_a_new_epoch(journal: Journal) -> None:
+    def put(name: str, state: State | None) -> None:
+        with journal.transaction() as write:
+            write.model(name, state)
+
+    for name, floor in (("a", 3), ("b", 0), ("a", 5)):
+        put(name, State(floor=floor))
+        put(name, None)
+    assert [journal.floor(name) for name in ("a", "b", "c")] == [5, 0, 0]
+    put("a", None)
+    assert journal.floor("a") == 5
+    with journal.transaction() as write:
+        write.no_floors()
+    assert journal.floor("a") == 0
+
+
+def test_strangers_names_push_no_floor_out(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fleet_agent.journal.FLOORS_KEPT", 1)
+    for name, floor in (("a", 3), ("b", 9), ("a", 4)):
+        with journal.transaction() as write:
+            write.model(name, State(floor=floor))
+            write.model(name, None)
+    assert [journal.floor(name) for name in ("a", "b")] == [4, 0]

@@ -21,9 +21,13 @@ from fleet_agent.update.state import State
 EVENTS_KEPT = 5000
 """A device that nobody acknowledges must not fill its disk: beyond this the oldest events go, receipts never."""
 
+FLOORS_KEPT = 1024
+"""Of models that are gone: whoever could make a device forget one could bring an old release back."""
+
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS fact (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS model (name TEXT PRIMARY KEY, state BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS floor (name TEXT PRIMARY KEY, floor INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS chunk (
     model TEXT NOT NULL, slot TEXT NOT NULL, place INTEGER NOT NULL, PRIMARY KEY (model, slot, place)
 ) WITHOUT ROWID;
@@ -112,6 +116,11 @@ class Journal:
         rows = self._db.execute("SELECT name, state FROM model ORDER BY name")
         return {name: State.from_bytes(state) for name, state in rows}
 
+    def floor(self, model: str) -> int:
+        """Floor of the security counter of a model that is gone; 0 for one that never had any."""
+        row = self._db.execute("SELECT floor FROM floor WHERE name = ?", (model,)).fetchone()
+        return int(row[0]) if row else 0
+
     def chunks(self, model: str, slot: str) -> set[int]:
         """Places of the chunks that lie in a slot."""
         rows = self._db.execute("SELECT place FROM chunk WHERE model = ? AND slot = ?", (model, slot))
@@ -159,12 +168,27 @@ class Write:
             self._db.execute("INSERT OR REPLACE INTO fact VALUES (?, ?)", (name, value))
 
     def model(self, name: str, state: State | None) -> None:
-        """A model's new state; None: it is gone, and its chunk receipts with it."""
+        """A model's new state; None: it is gone, and its chunk receipts with it, but its floor is kept."""
         if state is None:
+            self._keep_floor(name)
             self._db.execute("DELETE FROM model WHERE name = ?", (name,))
             self._db.execute("DELETE FROM chunk WHERE model = ?", (name,))
         else:
             self._db.execute("INSERT OR REPLACE INTO model VALUES (?, ?)", (name, state.to_bytes()))
+
+    def _keep_floor(self, name: str) -> None:
+        row = self._db.execute("SELECT state FROM model WHERE name = ?", (name,)).fetchone()
+        floor = State.from_bytes(row[0]).floor if row else 0
+        if floor:
+            self._db.execute(
+                "INSERT OR REPLACE INTO floor SELECT ?, ? "
+                "WHERE (SELECT count(*) FROM floor) < ? OR EXISTS (SELECT 1 FROM floor WHERE name = ?)",
+                (name, floor, FLOORS_KEPT, name),
+            )
+
+    def no_floors(self) -> None:
+        """Forget the floors of models that are gone: a new epoch begins."""
+        self._db.execute("DELETE FROM floor")
 
     def chunk(self, model: str, slot: str, place: int) -> None:
         """Receipt: this chunk was checked and its bytes are on the disk."""

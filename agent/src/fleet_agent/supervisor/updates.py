@@ -81,6 +81,8 @@ class Updates:
     def follow(self, desired: Mapping[str, Desired], *, new_epoch: bool, renewed: bool) -> None:
         """Follow a directive; ``renewed``: it is a new one, which renews every lease."""
         before, self._desired = self._desired, desired
+        if new_epoch:
+            self._forget_floors()
         for model in sorted(set(self.states) - set(desired)):
             self.feed(model, on.Undesired())
         for model, wanted in sorted(desired.items()):
@@ -88,7 +90,16 @@ class Updates:
                 self.feed(model, on.LeaseRenewed())
             last = before.get(model)
             new_grant = last is not None and last.release == wanted.release and last.grant != wanted.grant
-            self.feed(model, on.Desired(wanted.release, wanted.floor, new_epoch, new_grant))
+            # A model that comes back has the floor that it left with.
+            floor = wanted.floor if model in self.states else max(wanted.floor, self._tools.journal.floor(model))
+            self.feed(model, on.Desired(wanted.release, floor, new_epoch, new_grant))
+
+    def _forget_floors(self) -> None:
+        try:
+            with self._tools.journal.transaction() as write:
+                write.no_floors()
+        except StorageError as error:
+            log(f"{error}; floors of models that are gone stay as they are")
 
     def drop(self, model: str) -> None:
         """Forget a model that is being wiped; its files and its journal are the wipe's."""
@@ -245,8 +256,8 @@ class Updates:
                 self._slot(model, slot).erase()
             case do.Remove():
                 self._remove(model)
-            case do.Note():
-                pass  # it went into the journal with the state
+            case _:
+                assert isinstance(effect, do.Note), "only a note is done already: it went into the journal"
 
     def _plan(self, model: str, release: bytes) -> None:
         wanted = self._desired.get(model)
