@@ -6,9 +6,9 @@ import sys
 import pytest
 
 from dunlin_contract import link
+from dunlin_contract.console import UsageError
 from dunlin_contract.enrolment import EnrolReply
 from dunlin_contract.link import Hello, OfferKind
-from fleet_agent.errors import SetupError
 from fleet_agent.gateway import claiming as stages
 from fleet_agent.gateway import port
 from fleet_agent.gateway.bucket import Bucket
@@ -93,7 +93,7 @@ def test_what_a_line_is_called(text: str, device: str, baud: int) -> None:
      "socket://host:99999", "socket://host:1/x", "socket://host:1?logging=debug", "rfc2217://host:1", "loop://"],
 )  # fmt: skip
 def test_what_no_line_is_called(text: str) -> None:
-    with pytest.raises(SetupError, match="write DEVICE"):
+    with pytest.raises(UsageError, match="write DEVICE"):
         port.parse(text)
 
 

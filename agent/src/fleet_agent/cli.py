@@ -98,7 +98,8 @@ def _enroll_child(arguments: argparse.Namespace) -> None:
             raise SetupError(str(answer["error"]))
         print(answer.get("say") or answer["done"], file=sys.stdout if "done" in answer else sys.stderr, flush=True)
     if not running:
-        raise SetupError(f"no agent runs in {where.base}: start it with fleet-agent run --line {line}")
+        there = f"--state-dir {where.base} " if arguments.state_dir != paths.DEFAULT else ""
+        raise SetupError(f"no agent runs in {where.base}: start it with fleet-agent run {there}--line {line}")
 
 
 def _address(text: str, option: str, example: str, least: int = 1) -> tuple[str, int]:

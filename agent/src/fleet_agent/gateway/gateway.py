@@ -21,6 +21,8 @@ from fleet_agent.supervisor.log import log
 from fleet_agent.supervisor.loop import Loop, Timer
 
 CACHE_BYTES = 2 << 20
+STATUS_PAUSE_S = 1.0
+"""Between two times of saying who is online: a board may say that it is one child after another, a hundred a second."""
 
 
 class Wire:
@@ -175,6 +177,7 @@ class Gateway:
         self._carrier = MqttCarrier(loop, connection, self, self._window, object_timeout_s)
         self._connected = False
         self._settled = False
+        self._pausing = False
 
     def start(self) -> None:
         """Open the lines."""
@@ -269,13 +272,21 @@ class Gateway:
         self._carrier.want(list(dict.fromkeys(name for wire in self._wires for name in wire.line.wanted)))
 
     def say_who_is_online(self) -> None:
-        """Publish what changed."""
-        if not self._connected:
+        """Publish what changed, now or after the pause."""
+        if not self._connected or self._pausing:
             return
         online = {wire.line.device for wire in self._wires if wire.line.online}
-        for device, there in self.children.news(online, settled=self._settled).items():
+        news = self.children.news(online, settled=self._settled)
+        for device, there in news.items():
             topic = topics.Address(device, self.device).up("status")
             self.link.send(topic, topics.ONLINE if there else topics.OFFLINE, 1, retain=True)
+        if news:
+            self._pausing = True
+            self.loop.after(STATUS_PAUSE_S, self._paused)
+
+    def _paused(self) -> None:
+        self._pausing = False
+        self.say_who_is_online()
 
     def _settle(self) -> None:
         self._settled = True
@@ -291,8 +302,9 @@ class Gateway:
             raise SetupError(f"{name}: {wire.why}")
         if wire.claiming is not None:
             raise SetupError(f"another child enroll is busy on {name}: wait for it, or stop it")
-        why = wire.admit(device) if ids.is_device(device) else f"{device[:40]!r} cannot name a device"
-        if why:
+        if not ids.is_device(device):
+            raise SetupError(f"{device[:40]!r} cannot name a device: choose another --id, 1 to 36 of a-z, 0-9 and -")
+        if why := wire.admit(device):
             raise SetupError(f"{why}: choose another --id")
         if not self._connected:
             caller.say({"say": "not connected to the broker: the child's request will wait"})

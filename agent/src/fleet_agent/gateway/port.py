@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from dunlin_contract import link
-from fleet_agent.errors import SetupError
+from dunlin_contract.console import UsageError
 
 BAUD = 115_200
 OUT_BYTES = 16_384
@@ -32,6 +32,9 @@ _KNOWN = {
     errno.EAGAIN: "another program uses it",
     errno.ENOENT: "it is not there: plug it in",
     errno.EIO: "it was unplugged",
+    errno.ENOTTY: "it is no serial line: name another --line",
+    errno.EISDIR: "it is no serial line: name another --line",
+    errno.ECONNREFUSED: "nobody listens there: start the port server",
 }
 _TCP = (
     (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
@@ -51,7 +54,7 @@ class Where:
 
 
 def parse(text: str) -> Where:
-    """Read ``DEVICE[@BAUD]``. Raises SetupError."""
+    """Read ``DEVICE[@BAUD]``. Raises UsageError."""
     device, at, baud = text.rpartition("@")
     if not at or not (baud.isascii() and baud.isdecimal()):
         device, baud = text, str(BAUD)
@@ -62,7 +65,7 @@ def parse(text: str) -> Where:
                 return Where(device, int(baud))
     elif device.startswith("/") and 0 < int(baud) <= 12_000_000:
         return Where(device, int(baud))
-    raise SetupError(f"--line {text}: write DEVICE[@BAUD], such as /dev/ttyACM0@115200, or socket://HOST:PORT")
+    raise UsageError(f"--line {text}: write DEVICE[@BAUD], such as /dev/ttyACM0@115200, or socket://HOST:PORT")
 
 
 class Port:
@@ -202,7 +205,9 @@ def _reason(error: Exception) -> str:
     number = getattr(error, "errno", None)
     if number is not None:
         return _KNOWN.get(number) or os.strerror(number)
-    return str(error).rpartition("] ")[2].rstrip(")")
+    # pyserial puts the system's error into a sentence of its own.
+    known = _KNOWN.get(next(iter(getattr(error.__context__, "args", ())), 0))
+    return known or str(error).rpartition("] ")[2].rstrip(")")
 
 
 def _tune(fd: int) -> None:
