@@ -39,6 +39,16 @@ def move(world: World, device: str, gateway: str) -> None:
         gateways.move(session, world.ctx, device, gateway, ACTOR, world.clock.now)
 
 
+def install_large_root(world: World) -> int:
+    """Install a root that no microcontroller takes. Returns its version."""
+    envelope = world.sign_root(
+        2, ops=[keys.generate() for _ in range(16)], release=[keys.generate() for _ in range(16)]
+    )
+    assert len(envelope) > MCU_LIMITS.root_bytes
+    with world.ctx.db.write() as session:
+        return roots.install(session, world.ctx, envelope, ACTOR, world.clock.now).version
+
+
 # --- enrolment ---
 
 
@@ -175,14 +185,28 @@ def test_a_request_counts_only_on_the_way_it_was_first_made(world: World) -> Non
 def test_a_root_too_large_for_a_microcontroller_is_refused_before_the_token_is_spent(sqlite_world: World) -> None:
     world = sqlite_world
     world.device("gw-1")
-    many = [keys.generate() for _ in range(16)]
-    with world.ctx.db.write() as session:
-        envelope = world.sign_root(2, ops=many, release=[keys.generate() for _ in range(16)])
-        roots.install(session, world.ctx, envelope, ACTOR, world.clock.now)
-    assert len(envelope) > MCU_LIMITS.root_bytes
+    install_large_root(world)
     token = world.token()
     assert "sign one with fewer keys" in Child(world, "mcu-1").enrol(token).reason
     assert Device(world, "cam-1").enrol(token).status == "issued"
+
+
+def test_a_token_of_before_a_too_large_root_is_refused_too(sqlite_world: World) -> None:
+    world = sqlite_world
+    world.device("gw-1")
+    token = world.token()
+    install_large_root(world)
+    assert "sign one with fewer keys" in Child(world, "mcu-1").enrol(token).reason
+
+
+def test_a_root_that_devices_behind_gateways_cannot_follow_is_not_installed(sqlite_world: World) -> None:
+    world = sqlite_world
+    (child,) = site(world, "mcu-1")
+    with pytest.raises(ConflictError, match=r"behind gateways \(1 here\) take 4096: sign one with fewer keys"):
+        install_large_root(world)
+    with world.ctx.db.write() as session:
+        enrolment.reject(session, world.ctx, child.name, ACTOR, world.clock.now)
+    assert install_large_root(world) == 2
 
 
 def test_a_rejected_device_comes_back_by_a_new_token_on_either_way(world: World) -> None:

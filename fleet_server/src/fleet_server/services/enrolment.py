@@ -223,10 +223,10 @@ def _admit(
     if session.exec(twin).first() is not None:  # else what one of them signed could be passed off as the other's
         raise ConflictError("another device has this identity key: erase this one's, so that it makes keys of its own")
     root = _pinned_root(session, token)
-    if gateway is not None and len(root.envelope) > MCU_LIMITS.root_bytes:
+    if gateway is not None and (size := roots.largest_since(session, root.version)) > MCU_LIMITS.root_bytes:
         raise ConflictError(
-            f"the fleet's root has {len(root.envelope)} bytes, and a device behind a gateway takes "
-            f"{MCU_LIMITS.root_bytes}: sign one with fewer keys, and make a new claim token"
+            f"the fleet's root has {size} bytes, and a device behind a gateway takes {MCU_LIMITS.root_bytes}: "
+            "sign one with fewer keys, and make a new claim token"
         )
     _spend(session, token.id, device, now)
     row = present or DeviceRow(id=device, created=now, identity_spki=b"", kem_spki=b"", description=b"")

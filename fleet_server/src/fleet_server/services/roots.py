@@ -3,13 +3,13 @@
 import functools
 import hashlib
 
-from sqlmodel import Session, col, select
+from sqlmodel import Session, col, func, select
 
 from dunlin_contract import cose, envelopes, keys
-from dunlin_contract.limits import LIMITS
+from dunlin_contract.limits import LIMITS, MCU_LIMITS
 from dunlin_contract.root import Root
 from fleet_server.context import Context
-from fleet_server.db.models import RootRow
+from fleet_server.db.models import DEVICE_REJECTED, DeviceRow, RootRow
 from fleet_server.errors import ConfigError, ConflictError, InvalidError
 from fleet_server.services import audit
 
@@ -38,6 +38,12 @@ def by_digest(session: Session, digest: str) -> RootRow | None:
     return session.exec(select(RootRow).where(RootRow.digest == digest)).first()
 
 
+def largest_since(session: Session, number: int) -> int:
+    """Bytes of the largest root from version `number` on: what a device that begins with that one has to take."""
+    following = session.exec(select(RootRow).where(col(RootRow.version) >= number))
+    return max(len(row.envelope) for row in following)
+
+
 @functools.lru_cache(maxsize=16)
 def parse(envelope: bytes) -> Root:
     """The root in an envelope that was verified when it was installed."""
@@ -48,7 +54,7 @@ def install(session: Session, ctx: Context, envelope: bytes, actor: str, now: fl
     """Install the first root (on the word of whoever has a shell here), or the one that follows.
 
     Raises: ContractError (not a genuine root, or not the next), InvalidError (it does not name this server's keys),
-    ConflictError (another root of this version is installed).
+    ConflictError (another root of this version is installed, or devices behind gateways could not follow it).
     """
     digest = envelopes.root_digest(envelope)
     known = by_digest(session, digest.hex())
@@ -64,6 +70,13 @@ def install(session: Session, ctx: Context, envelope: bytes, actor: str, now: fl
     _check_names_us(root, ctx)
     if root.not_after <= now:
         raise InvalidError("this root has expired: sign a new one with `packager root sign`")
+    behind = select(func.count()).where(col(DeviceRow.gateway).is_not(None), DeviceRow.state != DEVICE_REJECTED)
+    count = session.exec(behind).one()
+    if count and len(envelope) > MCU_LIMITS.root_bytes:
+        raise ConflictError(
+            f"this root has {len(envelope)} bytes, and devices behind gateways ({count} here) take "
+            f"{MCU_LIMITS.root_bytes}: sign one with fewer keys"
+        )
     row = RootRow(
         version=root.version,
         envelope=envelope,
