@@ -98,8 +98,9 @@ def build(recipe: Recipe, signing: Signing, out: Path, force: bool, timeout_s: f
                 leaves = [leaf for one in packed for leaf in one.leaves]
                 bundle.write(file, envelope, leaves, _parts(spool), manifest.chunks_length)
                 file.flush()
-                with bundle.BundleFile.open(Path(file.name), signing.root):
-                    pass  # what devices will check first holds, before the bundle appears
+                # What devices will check first holds, before the bundle appears.
+                with bundle.BundleFile.open(Path(file.name), signing.root) as written:
+                    assert written.manifest == manifest, "what was signed is what was written"
     except OSError as error:
         raise files.refused(out, error) from None
     shown = [_shown(one, variant) for one, variant in zip(tried, manifest.variants, strict=True)]

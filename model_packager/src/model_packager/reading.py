@@ -86,7 +86,7 @@ class Checks:
         """A number within bounds."""
         value = table[key]
         if not least <= value <= most:  # also false for NaN
-            self.fail(f"{key} must be {least:g} to {most:g}", key)
+            self.fail(f"{key} must be {least:.10g} to {most:.10g}", key)
         return float(value)
 
     def file(self, name: str, key: str) -> Path:

@@ -246,7 +246,7 @@ def test_reverting_ends_at_its_deadline_and_the_late_answer_is_still_recorded() 
     world.order("revert")
     world.look(100)
     assert world.rollout.state is State.REVERTED
-    assert "1 devices have not confirmed" in world.rollout.reason
+    assert "not confirmed by 1 of 1 devices" in world.rollout.reason
     world.devices["dev-000"].commit()
     world.look(1)
     assert world.having("reverted") == ["dev-000"]

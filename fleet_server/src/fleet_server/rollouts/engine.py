@@ -302,10 +302,10 @@ def _reverting(rollout: Rollout, now: float, effects: tuple[Effect, ...] = ()) -
     if left and limit is not None and now < limit:
         return rollout, effects
     reason = rollout.reason
-    if left:
-        reason = f"{reason}; {left} devices have not confirmed the way back yet"
     back = sum(1 for _ in _having(rollout, Part.REVERTED))
-    announce = Announce("reverted", f"{back} devices are back on what they ran before, {left} have not confirmed")
+    if left:
+        reason = f"{reason}; the way back is not confirmed by {left} of {back + left} devices yet"
+    announce = Announce("reverted", f"back on what they ran before: {back} of {back + left} devices")
     return replace(rollout, state=State.REVERTED, since=now, reason=reason), (*effects, announce)
 
 
