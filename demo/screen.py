@@ -81,8 +81,8 @@ class Screen:
             self.console.print(self._line(step))
 
     def say(self, text: str) -> None:
-        """A line that stays above everything else."""
-        self.console.print(text, highlight=False)
+        """A line that stays above everything else, in one piece: it may be a command to copy."""
+        self.console.print(text, highlight=False, soft_wrap=True)
 
     def _watch(self) -> None:
         while not self._ending.wait(0.5):
