@@ -10,7 +10,7 @@ import pytest
 
 from demo.board import Simulated
 from hil.fleet import V1, Rig, World
-from hil.inventory import Host, InventoryError, Qemu, Serial, Ssh, chosen, load
+from hil.inventory import Host, InventoryError, Qemu, Serial, Ssh, check_here, check_tflm, chosen, load
 from hil.targets.base import Board, Target
 from hil.targets.linux import LinuxTarget
 from hil.targets.make import board_target
@@ -35,6 +35,9 @@ class Chosen:
         try:
             entries = load(config.getoption("--inventory"))
             names = chosen(entries, config.getoption("--targets"))
+            for name in names:
+                check_here(name, entries[name])
+            check_tflm(config.getoption("--tflm-root"))
         except InventoryError as error:
             raise pytest.UsageError(str(error)) from None
         found = {name: entries[name] for name in names}

@@ -1,5 +1,7 @@
 """Which targets there are: inventory.yaml, read into one dataclass a kind. Unknown words are errors, not ignored."""
 
+import shlex
+import shutil
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
@@ -74,6 +76,9 @@ def load(path: Path) -> dict[str, Entry]:
         found = yaml.safe_load(path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise InventoryError(f"{path}: cannot be read ({error})") from None
+    except yaml.MarkedYAMLError as error:
+        line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
+        raise InventoryError(f"{path}: {line}{error.problem}") from None
     except yaml.YAMLError as error:
         raise InventoryError(f"{path}: {str(error).splitlines()[0]}") from None
     if not isinstance(found, dict) or not found:
@@ -94,6 +99,42 @@ def chosen(entries: Mapping[str, Entry], names: str) -> list[str]:
     if not wanted:
         raise InventoryError("no target has `default: true`: name some with TARGETS=")
     return wanted
+
+
+def check_here(name: str, entry: Entry) -> None:
+    """Say at once, and not after minutes of setting up, that this machine cannot reach a target.
+
+    Raises:
+        InventoryError: a line that is not there, or a command that is not installed.
+    """
+    if isinstance(entry, Serial):
+        device = entry.line.partition("@")[0]
+        if not Path(device).exists():
+            raise InventoryError(f"{name}: {device} is not there: plug the board in, or correct its `line`")
+        commands = [entry.erase, entry.power_off, entry.power_on]
+    elif isinstance(entry, Ssh):
+        commands = [entry.ssh, entry.power_off, entry.power_on]
+    else:
+        commands = []
+    for command in filter(None, commands):
+        try:
+            program = shlex.split(command)[0]
+        except (ValueError, IndexError):
+            raise InventoryError(f"{name}: `{command}` is no command: mind its quotation marks") from None
+        if shutil.which(program) is None:
+            raise InventoryError(f"{name}: {program} is not installed, or not on the PATH")
+
+
+def check_tflm(root: str) -> None:
+    """Say at once that a folder is no checkout of TensorFlow Lite Micro; "" asks for none.
+
+    Raises:
+        InventoryError: naming the folder.
+    """
+    if root and not (Path(root) / "tensorflow/lite/micro/micro_interpreter.h").is_file():
+        raise InventoryError(
+            f"TFLM_ROOT {root} is no checkout of TensorFlow Lite Micro: see firmware_tflm/README.md, or leave it out"
+        )
 
 
 def _entry(path: Path, name: str, block: Any) -> Entry:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from hil.conftest import INVENTORY
-from hil.inventory import Host, InventoryError, Qemu, Serial, Ssh, chosen, load
+from hil.inventory import Host, InventoryError, Qemu, Serial, Ssh, check_here, check_tflm, chosen, load
 
 BOARD = "esp:\n  kind: serial\n  line: /dev/ttyUSB0\n  hardware_class: esp32-s3\n  erase: 'true'\n"
 
@@ -42,7 +42,8 @@ def load_text(tmp_path: Path, text: str) -> dict[str, object]:
     ("text", "line"),
     [
         ("", "write one target a block"),
-        ("a: [", "inventory.yaml: while parsing"),
+        ("a: [", "inventory.yaml: line 1: expected"),
+        ("a:\n  kind: host\n b: 1", "inventory.yaml: line 3: expected"),
         ("- a", "write one target a block"),
         ("a: 1", "a: needs a block with `kind`"),
         ("a:\n  kind: usb", "a: kind is one of host, qemu, serial, ssh"),
@@ -68,3 +69,34 @@ def test_a_target_must_be_there(tmp_path: Path) -> None:
         chosen(entries, "m5")  # type: ignore[arg-type]
     with pytest.raises(InventoryError, match="no target has `default: true`: name some with TARGETS="):
         chosen(entries, "")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("entry", "line"),
+    [
+        (Serial("/dev/none@9600", "esp32-s3", "true"), "esp: /dev/none is not there: plug the board in"),
+        (Serial("/dev/null", "esp32-s3", "no-such-program --now"), "esp: no-such-program is not installed"),
+        (Serial("/dev/null", "esp32-s3", "true", "true", "no-such-program"), "esp: no-such-program is not installed"),
+        (Serial("/dev/null", "esp32-s3", "true 'all"), "esp: `true 'all` is no command: mind its quotation marks"),
+        (Ssh("pi", ssh="no-such-program"), "esp: no-such-program is not installed"),
+    ],
+)
+def test_what_this_machine_lacks_is_said_before_anything_starts(entry: Serial | Ssh, line: str) -> None:
+    with pytest.raises(InventoryError) as error:
+        check_here("esp", entry)
+    assert line in str(error.value)
+
+
+def test_a_target_that_can_be_reached_passes() -> None:
+    check_here("esp", Serial("/dev/null@115200", "esp32-s3", "true 'all of it'", "true", "true"))
+    check_here("here", load(INVENTORY)["here"])
+
+
+def test_a_folder_without_tensorflow_lite_micro_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InventoryError, match=f"TFLM_ROOT {tmp_path} is no checkout of TensorFlow Lite Micro"):
+        check_tflm(str(tmp_path))
+    header = tmp_path / "tensorflow" / "lite" / "micro" / "micro_interpreter.h"
+    header.parent.mkdir(parents=True)
+    header.touch()
+    check_tflm(str(tmp_path))
+    check_tflm("")
