@@ -3,7 +3,7 @@ SHELL := /bin/bash
 PY := .venv/bin/python
 HIL_REPORT := --junit-xml build/hil/junit.xml --html build/hil/report.html --self-contained-html
 .DEFAULT_GOAL := help
-.PHONY: help setup-demo setup-dev demo test check bench soak format lock firmware test-firmware size hil
+.PHONY: help setup-demo setup-dev demo test check check-code bench soak format lock firmware test-firmware size hil
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 15
@@ -17,17 +17,19 @@ demo: setup-demo  ## broker, server, three devices and a microcontroller on this
 	@$(PY) -m demo $(if $(ONCE),--once)
 
 test: setup-dev  ## every test, with a real broker, real databases and a real browser
-	@$(PY) -m pytest -n 2 -q -m "not serial and (not hil or smoke)"
+	@$(PY) -m pytest -n 4 --dist worksteal -q -m "not serial and (not hil or smoke)"
 	@$(PY) -m pytest -q -m serial
 
 check: setup-dev  ## formatting, lint, types, the directions of imports, deployment files, locked dependencies, the firmware's size; its parsers fuzzed for a minute each
+	@firmware_tflm/tools/fuzz 60 & fuzzing=$$!; $(MAKE) -s check-code || { kill $$fuzzing; exit 1; }; wait $$fuzzing
+
+check-code:
 	@.venv/bin/ruff format --check -q . && .venv/bin/ruff check -q .
 	@.venv/bin/mypy
 	@.venv/bin/lint-imports --no-logo
 	@$(PY) -m tests.support.check_files
 	@firmware_tflm/tools/generate-decoders --check
 	@$(PY) firmware_tflm/tools/size --check
-	@firmware_tflm/tools/fuzz 60
 
 firmware: setup-dev  ## the microcontroller firmware for this machine and for QEMU's Cortex-M4 and Cortex-M55 boards
 	@for preset in host m4 m55; do (cd firmware_tflm && cmake --preset $$preset && cmake --build --preset $$preset) || exit; done

@@ -9,8 +9,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, make_url, text
 
+from fleet_server import setup
+from fleet_server.config import Config
+from fleet_server.db import migrate
+from fleet_server.db.engine import Database
 from tests.fleet_server.world import World
 
 
@@ -34,17 +38,24 @@ class Postgres:
     def stop(self) -> None:
         self._run("pg_ctl", "-D", "data", "-m", "immediate", "stop")
 
-    def create(self) -> str:
-        """URL of a new, empty database."""
+    def create(self, template: str = "template1") -> str:
+        """URL of a new database: empty, or a copy of the one of that name, which nobody is connected to."""
         name = f"t{uuid.uuid4().hex}"
-        engine = create_engine(self.url("postgres"), isolation_level="AUTOCOMMIT")
-        with engine.connect() as connection:
-            connection.execute(text(f"CREATE DATABASE {name}"))
-        engine.dispose()
+        self._alter(f"CREATE DATABASE {name} TEMPLATE {template}")
         return self.url(name)
+
+    def drop(self, url: str) -> None:
+        """Take a database's 7 MB back; whoever is still connected to it is not any more."""
+        self._alter(f"DROP DATABASE {make_url(url).database} WITH (FORCE)")
 
     def url(self, name: str) -> str:
         return f"postgresql+psycopg://test@/{name}?host={self._directory}"
+
+    def _alter(self, statement: str) -> None:
+        engine = create_engine(self.url("postgres"), isolation_level="AUTOCOMMIT")
+        with engine.connect() as connection:
+            connection.execute(text(statement))
+        engine.dispose()
 
     def _run(self, program: str, *arguments: str) -> None:
         done = subprocess.run(
@@ -86,26 +97,67 @@ def postgres() -> Iterator[Postgres]:
         shutil.rmtree(directory, ignore_errors=True)
 
 
+@pytest.fixture
+def on_postgres(postgres: Postgres) -> Iterator[Callable[..., str]]:
+    """Makes a new database as `Postgres.create` does, for one test."""
+    made: list[str] = []
+
+    def make(*template: str) -> str:
+        made.append(postgres.create(*template))
+        return made[-1]
+
+    yield make
+    for url in made:
+        postgres.drop(url)
+
+
 @pytest.fixture(params=["sqlite", "postgres"])
-def database(request: pytest.FixtureRequest) -> Callable[[], str]:
-    """Makes the URL of a new database; every test that asks for it runs on both kinds."""
-    if request.param == "sqlite":
-        return lambda: ""
-    cluster: Postgres = request.getfixturevalue("postgres")
-    return cluster.create
+def kind(request: pytest.FixtureRequest) -> str:
+    """Every test that asks for a database runs on both kinds."""
+    return str(request.param)
 
 
 @pytest.fixture
-def world(tmp_path: Path, database: Callable[[], str]) -> Iterator[World]:
+def database(kind: str, request: pytest.FixtureRequest) -> Callable[[], str]:
+    """Makes the URL of a new, empty database."""
+    if kind == "sqlite":
+        return lambda: ""
+    on_postgres: Callable[[], str] = request.getfixturevalue("on_postgres")
+    return on_postgres
+
+
+@pytest.fixture(scope="session")
+def installation(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An installation as `init` leaves it, to be copied."""
+    directory = tmp_path_factory.mktemp("installation") / "server"
+    setup.init(Config(dir=directory))
+    return directory
+
+
+@pytest.fixture(scope="session")
+def tables(postgres: Postgres) -> str:
+    """Name of a database with this version's tables and nothing in them."""
+    url = postgres.create()
+    database = Database(url)
+    migrate.upgrade(database)
+    database.close()
+    return str(make_url(url).database)
+
+
+@pytest.fixture
+def world(tmp_path: Path, kind: str, installation: Path, request: pytest.FixtureRequest) -> Iterator[World]:
     """An installation with a root, on each kind of database in turn."""
-    made = World(tmp_path, database())
+    url = ""
+    if kind == "postgres":
+        url = request.getfixturevalue("on_postgres")(request.getfixturevalue("tables"))
+    made = World(tmp_path, url, installation)
     yield made
     made.close()
 
 
 @pytest.fixture
-def sqlite_world(tmp_path: Path) -> Iterator[World]:
+def sqlite_world(tmp_path: Path, installation: Path) -> Iterator[World]:
     """An installation with a root, on SQLite, for what the database has no say in."""
-    made = World(tmp_path)
+    made = World(tmp_path, made=installation)
     yield made
     made.close()

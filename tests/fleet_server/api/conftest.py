@@ -27,9 +27,10 @@ def fleet(sqlite_world: World) -> Fleet:
 
 @pytest.fixture
 def people(fleet: Fleet) -> None:
-    """One person of each role, named after it."""
+    """One person of each role, named after it; their passwords are hashed cheaply (the cost is part of a hash)."""
     ctx = fleet.world.ctx
-    with ctx.db.write() as session:
+    with pytest.MonkeyPatch.context() as patch, ctx.db.write() as session:
+        patch.setattr(users, "_LOG2_N", 10)
         for role in users.ROLES:
             users.add_user(session, role, PASSWORD, role, ACTOR, ctx.clock())
 
