@@ -14,7 +14,12 @@ def cbor(out: Collector) -> None:
         out.add("cbor", f"cbor-{name}", expect, bytes=bytes.fromhex(data), cap_bytes=cap)
 
     add("map", "ok", "a2000101614c")
+    add("keys-of-two-types", "ok", "a2190100006130f6")
+    add("keys-of-both-signs", "ok", "a2190100002000")
+    add("key-true-alone", "ok", "a1f500")
+    add("key-true-alone-in-a-tag", "ok", "d2a1f500")
     add("nested-16-deep", "ok", "81" * 16 + "00")
+    add("nested-16-deep-around-an-empty-one", "ok", "81" * 16 + "a0")
     add("half-float", "ok", "f93e00")
     add("at-the-cap", "ok", "00", 1)
     add("over-the-cap", "size", "1818", 1)
@@ -47,6 +52,16 @@ def cbor(out: Collector) -> None:
     add("indefinite-bytes", "canonical", "5f4161ff")
     add("indefinite-map", "canonical", "bf0000ff")
     add("keys-not-sorted", "canonical", "a201000000")
+    add("shorter-key-first", "canonical", "a26130f619010000")
+    add("shorter-key-first-in-a-tag", "canonical", "d2a26130f619010000")
+    add("negative-key-first", "canonical", "a2200019010000")
+    add("key-is-an-array", "canonical", "a18000")
+    add("key-is-a-map", "canonical", "a1a000")
+    add("key-is-tagged", "canonical", "a1d20000")
+    add("key-is-an-array-in-a-tag", "canonical", "d2a18000")
+    add("keys-false-and-true", "canonical", "a2f400f500")
+    add("keys-are-floats", "canonical", "a2f93e0000f93f0000")
+    add("key-null-after-a-number", "canonical", "a20000f600")
     add("duplicate-key", "canonical", "a200000001")
     add("duplicate-key-as-float", "canonical", "a20100f93c0001")
     add("duplicate-key-as-boolean", "canonical", "a20100f501")
@@ -234,7 +249,19 @@ def plain_records(out: Collector) -> None:
     add("settings", "unknown", "field-unknown", m.SETTINGS, ((9,), 1))
     add("settings", "window-of-zero", "range", m.SETTINGS, ((3,), 0))
     add("settings", "interval-as-text", "type", m.SETTINGS, ((1,), "60"))
+    # Of another type, however much its length or its number looks like the default's.
+    add("settings", "interval-as-900-bytes-of-text", "type", m.SETTINGS, ((1,), "x" * 900))
     out.add("settings", "settings-over-the-cap", "size", bytes=enc({0: 1, 1: bytes(1024)}))
+
+    add("golden", "one-sample", "ok", m.GOLDEN)
+    add("golden", "data-of-another-length", "payload-length", m.GOLDEN, ((1, 0, 0, 0, 3), bytes(3)))
+    add("golden", "free-dimension", "range", m.GOLDEN, ((1, 0, 0, 0, 2), [-1, 2, 2, 1]))
+    add("golden", "no-samples", "count", m.GOLDEN, ((1,), []))
+
+
+def device_records(out: Collector) -> None:
+    def add(kind: str, name: str, expect: str, value: Any, *edits: tuple[tuple[Any, ...], Any]) -> None:
+        out.add(kind, f"{kind}-{name}", expect, bytes=enc(edited(value, *edits)))
 
     add("reported", "downloading", "ok", m.REPORTED)
     add("reported", "fresh-device", "ok", m.REPORTED, ((2,), 0), ((4,), DROP), ((5,), {}), ((11,), DROP))
@@ -251,6 +278,10 @@ def plain_records(out: Collector) -> None:
     add("reported", "model-store-unknown", "value", m.REPORTED, ((6, 6, 1), "tape"))
     add("reported", "of-a-microcontroller", "ok", m.REPORTED_BY_MICRO)
     add("reported", "number-zero-written", "canonical", m.REPORTED_BY_MICRO, ((7,), 0))
+    add("reported", "number-as-empty-text", "type", m.REPORTED_BY_MICRO, ((7,), ""))
+    add("reported", "missing-as-zero", "type", m.REPORTED, ((4,), 0))
+    add("reported", "missing-as-empty-text", "type", m.REPORTED, ((4,), ""))
+    add("reported", "missing-as-empty-map", "type", m.REPORTED, ((4,), {}))
 
     add("event", "rolled-back", "ok", m.EVENT)
     add("event", "plain", "ok", m.EVENT, ((3,), "boot"), *(((key,), DROP) for key in (6, 7, 8, 9)))
@@ -259,6 +290,9 @@ def plain_records(out: Collector) -> None:
     add("event", "number-zero", "range", m.EVENT, ((2,), 0))
     add("event", "text-with-line-end", "value", m.EVENT, ((9,), "one\ntwo"))
     add("event", "empty-text-written", "canonical", m.EVENT, ((9,), ""))
+    add("event", "text-as-zero", "type", m.EVENT, ((9,), 0))
+    add("event", "text-as-empty-list", "type", m.EVENT, ((9,), []))
+    add("event", "text-as-false", "type", m.EVENT, ((9,), False))
 
     add("telemetry", "one-model", "ok", m.TELEMETRY)
     add("telemetry", "bucket-513", "range", m.TELEMETRY, ((1, "digits", 3), {513: 1}))
@@ -266,10 +300,10 @@ def plain_records(out: Collector) -> None:
     add("telemetry", "bucket-as-float", "type", m.TELEMETRY, ((1, "digits", 3), {1.0: 1}))
     add("telemetry", "bucket-true", "type", m.TELEMETRY, ((1, "digits", 3), {True: 1}))
 
-    add("golden", "one-sample", "ok", m.GOLDEN)
-    add("golden", "data-of-another-length", "payload-length", m.GOLDEN, ((1, 0, 0, 0, 3), bytes(3)))
-    add("golden", "free-dimension", "range", m.GOLDEN, ((1, 0, 0, 0, 2), [-1, 2, 2, 1]))
-    add("golden", "no-samples", "count", m.GOLDEN, ((1,), []))
+
+def enrol_replies(out: Collector) -> None:
+    def add(kind: str, name: str, expect: str, value: Any, *edits: tuple[tuple[Any, ...], Any]) -> None:
+        out.add(kind, f"{kind}-{name}", expect, bytes=enc(edited(value, *edits)))
 
     add("enrol-reply", "issued", "ok", m.REPLY)
     add("enrol-reply", "pending", "ok", {0: 1, 1: "pending", 5: 10})
@@ -404,6 +438,10 @@ def texts(out: Collector) -> None:
 
     token("good", "ok", text)
     token("spaces-around", "ok", f"  {text}\n")
+    token("every-blank-around", "ok", f" \t\n\v\f\r{text}\r\f\v\n\t ")
+    token("blank-between", "claim-token", f"{text[:20]} {text[20:]}")
+    token("no-break-space-behind", "claim-token", f"{text}\u00a0")
+    token("record-separator-before", "claim-token", f"\x1e{text}")
     token("prefix-missing", "claim-token", text.removeprefix("dunlin1-"))
     token("prefix-other", "claim-token", text.replace("dunlin1-", "dunlin2-"))
     token("characters-lost", "claim-token", text[:-6])
@@ -514,6 +552,8 @@ KINDS = (
     directive,
     decisions,
     plain_records,
+    device_records,
+    enrol_replies,
     signed_records,
     enrol_requests,
     signed_reports,

@@ -118,20 +118,53 @@ class Release:
 
 
 def directive(seq: int, models: Map, **more: Any) -> bytes:
-    """A directive signed by the director; ``more``: wipe, root, settings, expires, epoch, signer."""
+    """A directive signed by the director; ``more``: wipe, root, settings, nonce, issued, expires, epoch, signer."""
     record = {
         0: 1,
         1: more.get("device", DEVICE),
         2: more.get("epoch", 1),
         3: seq,
-        4: m.NOW + min(seq, 1000),
+        4: more.get("issued", m.NOW + min(seq, 1000)),
         5: more.get("expires", m.LATER),
         6: models,
     }
-    for key, name in ((7, "settings"), (8, "wipe"), (10, "root")):
+    for key, name in ((7, "settings"), (8, "wipe"), (9, "nonce"), (10, "root")):
         if name in more:
             record[key] = more[name]
     return m.signed1(m.enc(record), more.get("signer", "director"), "dnb/v1/directive")
+
+
+def hostile_messages(releases: dict[str, Release], named: Map, wipe: bytes) -> tuple[dict[str, bytes], list[bytes]]:
+    """Messages that only make sense after others, or come from a stolen key; and the objects that they name."""
+    one, two, old = releases["one"], releases["two"], releases["old"]
+    other = {0: 1, 1: DEVICE, 2: m.fill("other", 16), 3: ["other"], 4: m.NOW}
+    wipe_other = m.signed(m.enc(other), ["ops-1", "ops-2"], "dnb/v1/wipe")
+    next_root = m.ROOTS["root-2"]
+    third_root = m.signed(m.enc({**m.ROOT_2, 1: 3}), ["root-1", "root-2"], "dnb/v1/root")
+    false_root = m.signed(m.enc({**m.ROOT_2, 1: 2, 3: m.LATER - 1}), ["root-2"], "dnb/v1/root")
+    messages = {
+        "refused": m.enc({0: 1, 1: "refused", 7: "no"}),
+        "low-old": directive(100, {NAME: old.desired()}, **named),
+        "low-old-epoch": directive(2, {NAME: old.desired()}, epoch=2, **named),
+        "high-one": directive(101, {NAME: one.desired(floor=2)}, **named),
+        "many-pages": directive(102, {NAME: {**two.desired(), 5: [m.sha(two.page)] * 5}}, **named),
+        "zebra-floor": directive(103, {"zebra": two.desired(floor=5)}, **named),
+        "wipe-other-one": directive(110, {NAME: one.desired()}, wipe=wipe_other, **named),
+        "wipe-other-two": directive(110, {NAME: two.desired()}, wipe=wipe_other, **named),
+        "wipe-other-zebra": directive(110, {"zebra": two.desired()}, wipe=wipe_other, **named),
+        "wipe-late": directive(113, {}, wipe=wipe, **named),
+        "forged-lost-root": directive(1 << 50, {}, signer="stranger", root=m.fill("nowhere", 32), **named),
+        "forged-third-root": directive(1 << 50, {}, signer="stranger", root=m.sha(third_root), **named),
+        "next-root": directive(120, {NAME: one.desired()}, root=m.sha(next_root), **named),
+        "third-root": directive(121, {NAME: one.desired()}, root=m.sha(third_root), **named),
+        "false-root": directive(122, {NAME: one.desired()}, root=m.sha(false_root), **named),
+        "two-late": directive(130, {NAME: two.desired()}, **named),
+        "expired-late": directive(140, {NAME: one.desired()}, issued=m.NOW + 1, expires=m.NOW + 100, **named),
+        "nonce": directive(
+            141, {NAME: one.desired()}, issued=m.NOW + 1, expires=m.NOW + 2, nonce=m.fill("nonce", 16), **named
+        ),
+    }
+    return messages, [next_root, third_root, false_root]
 
 
 def main(folder: Path) -> None:
@@ -191,7 +224,9 @@ def main(folder: Path) -> None:
     }
     for name in ("hardware", "operator", "unknown-op", "arena", "big", "golden"):
         messages[name] = directive(20 + len(messages), {NAME: releases[name].desired()}, **named)
-    objects = [settings, root_2]
+    hostile, roots = hostile_messages(releases, named, wipe)
+    messages |= hostile
+    objects = [settings, root_2, *roots]
     for release in releases.values():
         objects += [release.envelope, release.page]
     chunks = [chunk for release in releases.values() for chunk in release.objects]
@@ -207,6 +242,11 @@ def main(folder: Path) -> None:
         (folder / f"{name}.key").write_bytes(secret.to_bytes(32, "big"))
     for name, release in releases.items():
         (folder / f"{name}.digest").write_bytes(release.digest)
+    (folder / "claim.secret").write_bytes(m.TOKEN[4])
+    (folder / "two.cek").write_bytes(two.cek)
+    (folder / "nonce.bytes").write_bytes(m.fill("nonce", 16))
+    (folder / "one.model").write_bytes(model("one", 9_000))
+    (folder / "two.model").write_bytes(model("two", 18_000))
 
 
 if __name__ == "__main__":

@@ -60,13 +60,12 @@ def protected_header(algorithm: int, kid: bytes) -> bytes:
     return cbor.encode({1: algorithm, 4: kid})
 
 
-def kid_in(protected: Any, algorithm: int) -> bytes:
+def kid_in(protected: bytes, algorithm: int) -> bytes:
     """Key id in a protected header, which must be the one encoding of ``{1: algorithm, 4: key id}``.
 
     Comparing bytes leaves no room for a second reading (a key ``true`` or ``1.0`` that equals 1 once decoded).
     """
-    require(Rule.COSE_SHAPE, type(protected) is bytes, "a protected header is expected")
-    kid = bytes(protected[-KID_BYTES:])
+    kid = protected[-KID_BYTES:]
     exact = protected == protected_header(algorithm, kid)
     require(Rule.COSE_HEADER, exact, f"the protected header must be exactly {{1: {algorithm}, 4: 8-byte key id}}")
     return kid
@@ -93,6 +92,7 @@ def _untag(envelope: bytes, tag: int, cap_bytes: int) -> list[Any]:
     require(Rule.COSE_SHAPE, shaped and len(value.value) == 4, f"a COSE array of four with tag {tag} is expected")
     fields = list(value.value)
     require(Rule.COSE_HEADER, fields[1] == {}, "unprotected headers are not allowed")
+    require(Rule.COSE_SHAPE, type(fields[0]) is bytes, "a protected header is expected")
     require(Rule.COSE_SHAPE, type(fields[2]) is bytes, "the payload must be attached")
     return fields
 

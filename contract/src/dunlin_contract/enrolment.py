@@ -13,6 +13,8 @@ from dunlin_contract.rules import Rule, refuse, require
 from dunlin_contract.schema import Record, array, at, format_version, octets, one_of, record, text, uint
 
 _TOKEN_PREFIX = "dunlin1-"  # noqa: S105 - a prefix, not a secret
+_BLANKS = " \t\n\v\f\r"
+"""What may stand around a token that was copied. Not Python's idea of a blank, which no other language shares."""
 _DER = 2048
 
 
@@ -46,7 +48,7 @@ class ClaimToken(Record):
         Raises:
             ContractError: ``size``, ``claim-token``, or the schema's rules.
         """
-        token = token.strip()
+        token = token.strip(_BLANKS)
         require(Rule.SIZE, len(token) <= LIMITS.claim_token_chars, "too long for a claim token")
         prefixed = token.startswith(_TOKEN_PREFIX) and token.isascii()
         require(Rule.CLAIM_TOKEN, prefixed, f"a claim token begins with {_TOKEN_PREFIX}: copy the whole of it")

@@ -55,6 +55,7 @@ def open_cek(grant: bytes, private_key: keys.PrivateKey, release_digest: bytes, 
     lengths = [len(part) if type(part) is bytes else -1 for part in (enc, sealed)]
     # Written again and compared, as everywhere: no other label, and no key -4.0 that Python takes for it.
     shaped = lengths == [_ENC_BYTES, _SEALED_CEK_BYTES] and _grant(protected, enc, sealed) == grant
+    shaped = shaped and type(protected) is bytes
     require(Rule.GRANT_SHAPE, shaped, "a header, a 65-byte encapsulated key and a 48-byte wrapped key are expected")
     kid = cose.kid_in(protected, ALG_HPKE_P256_CHACHA)
     ours = keys.kid(keys.spki(private_key))

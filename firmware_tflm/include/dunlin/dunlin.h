@@ -65,17 +65,18 @@ struct dunlin_status {
 struct dunlin; /* complete type in dunlin/state.h, so that the caller can own one */
 
 /* Read the flash, find or make the keys, and make the best model that is there serve.
- * Returns 0, or what keeps the device from working at all: FLASH_LAYOUT, KEYSTORE, ENTROPY, FLASH, ARGUMENT.
+ * Returns 0, or minus the code of what keeps the device from working at all: FLASH_LAYOUT, KEYSTORE, ENTROPY, FLASH,
+ * ARGUMENT.
  * A device that merely has no model, or is not enrolled, opens well. */
 int dunlin_open(struct dunlin *d, const struct dunlin_port *port, const struct dunlin_config *config);
 
-/* Do one bounded piece of work. Returns 1 if there was something to do, 0 if idle, negative only for ARGUMENT:
- * what goes wrong inside becomes a numbered event. Call it at least every 10 ms while a transfer runs. */
+/* Do one bounded piece of work. Returns 1 if there was something to do, 0 if idle, -ARGUMENT without a
+ * device: what goes wrong inside becomes a numbered event. Call it at least every 10 ms while a transfer runs. */
 int dunlin_step(struct dunlin *d);
 
 /* Run the serving model. Inputs have the sizes of the model's tensors, in the runtime's order, and are copied; outputs
  * become spans into the arena, good until the next call of dunlin_infer() or dunlin_step(). Counted in probation.
- * Returns 0, NO_MODEL, LEASE, ARGUMENT, INVOKE, NO_RUNTIME, AGAIN (a candidate is just being tested). */
+ * Returns 0, or minus NO_MODEL, LEASE, ARGUMENT, INVOKE, NO_RUNTIME, AGAIN (a candidate is just being tested). */
 int dunlin_infer(struct dunlin *d, const struct dunlin_span *inputs, size_t input_count, struct dunlin_span *outputs,
                  size_t output_count);
 

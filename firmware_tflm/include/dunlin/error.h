@@ -1,4 +1,6 @@
-/* Every way in which something is refused or fails. Functions return 0, or a negative code of this list.
+/* Every way in which something is refused or fails. What an application calls returns 0, or a
+ * code of this list with a minus in front. Within the core they stay positive: small numbers, which a Cortex-M has in two
+ * bytes where it needs six for others.
  *
  * The first part mirrors the contract's rules (contract/SPEC.md, section 14), name by name: dunlin_reason() gives the
  * rule's name, which is what events carry and what contract/vectors expect. The second part is the device's own. */
@@ -51,15 +53,14 @@
     X(ARGUMENT, "argument")           /* the caller broke a function's rules */
 
 enum {
-    DUNLIN_OK = 0,
-    DUNLIN_E_BASE_ = -0x1000,
+    DUNLIN_OK,
 #define DUNLIN_X_(name, text) DUNLIN_E_##name,
     DUNLIN_REASONS(DUNLIN_X_)
 #undef DUNLIN_X_
     DUNLIN_E_END_
 };
 
-/* Name of a code: a rule of the contract, or a reason of the device's own. Never NULL. */
+/* Name of a code, with or without its minus: a rule of the contract, or a reason of the device's own. Never NULL. */
 const char *dunlin_reason(int code);
 
 #endif

@@ -9,7 +9,8 @@
 #include <stdint.h>
 
 /* Memory-mapped NOR-like flash. Offsets count from `base`. Erased bytes read 0xff; a write unit is programmed at most
- * once between two erasures. Power may fail inside any call: the unit or sector in hand then reads as anything. */
+ * once between two erasures. Power may fail inside any call: the unit or sector in hand then reads as anything, and a
+ * unit that reads erased is taken for one. */
 struct dunlin_flash {
     const uint8_t *base;  /* where offset 0 is mapped; the core reads, and models run, in place */
     uint32_t size;        /* bytes */
@@ -38,6 +39,7 @@ struct dunlin_board {
     const char *hardware_class; /* 1 .. 64 characters, such as "cortex-m4" or the board's name */
     const char *arch;           /* such as "armv7e-m" */
     uint32_t memory;            /* RAM, bytes */
+    const char *keystore;       /* where PSA keys lie: "flash", "tpm2", "pkcs11" (secure element, TF-M), "file" */
 };
 
 /* Where the core keeps things in flash: whole sectors, not overlapping. */

@@ -8,7 +8,7 @@
 #if UINTPTR_MAX > UINT32_MAX
 #define DUNLIN_STATE_BYTES (15 * 1024)
 #else
-#define DUNLIN_STATE_BYTES (14 * 1024)
+#define DUNLIN_STATE_BYTES (14 * 1024 + 256)
 #endif
 
 struct dunlin {

@@ -231,7 +231,7 @@ int application_run(const struct application_board *on, const struct options *wi
     const struct dunlin_board core_board = {
         .uptime_ms = uptime_ms, .unix_time = on->unix_time, .kick = kick, .log = log_line,
         .hardware_class = with->hardware_class != NULL ? with->hardware_class : on->hardware_class,
-        .arch = on->arch, .memory = on->memory,
+        .arch = on->arch, .memory = on->memory, .keystore = "flash",
     };
     const struct dunlin_config config = {.agent_version = "1.0.0", .arena = arena,
                                          .arena_size = either(with->arena, sizeof arena)};

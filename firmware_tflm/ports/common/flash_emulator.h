@@ -3,7 +3,8 @@
  *
  * One operation is one sector erased, or one call of `program`. A write unit that is not erased must not be programmed:
  * that is a mistake of the core, and `fault` hears of it. Power loss at operation N: half of that operation is done, one
- * write unit (or byte, when erasing) is left in between, and `power_cut` is called, which does not return. */
+ * write unit (or byte, when erasing) is left in between, and `power_cut` is called. Where that returns, the power was there
+ * after all, and the rest of the operation is done. */
 #ifndef DUNLIN_FLASH_EMULATOR_H
 #define DUNLIN_FLASH_EMULATOR_H
 

@@ -5,7 +5,7 @@
 
 #include "dunlin/port.h"
 
-/* Before psa_crypto_init(). `offset` and `size`: whole sectors of a region of its own, at least 6 and 24 KiB.
+/* Before psa_crypto_init(). `offset` and `size`: whole sectors of a region of its own, an even number of them, 8 KiB at least.
  * 0, FLASH, FLASH_LAYOUT. */
 int its_store_open(const struct dunlin_flash *flash, const struct dunlin_board *board, uint32_t offset, uint32_t size);
 

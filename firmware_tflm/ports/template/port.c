@@ -13,8 +13,14 @@
 
 _Static_assert((PORT_SECTOR & (PORT_SECTOR - 1)) == 0 && PORT_SECTOR >= 512, "sector: a power of two");
 _Static_assert((PORT_WRITE & (PORT_WRITE - 1)) == 0 && PORT_WRITE <= 32, "write unit: a power of two, 32 at most");
-_Static_assert(PORT_SLOT_SIZE % PORT_SECTOR == 0 && PORT_STORE_SIZE % PORT_SECTOR == 0, "whole sectors");
-_Static_assert(PORT_SLOT_1 + PORT_SLOT_SIZE <= PORT_FLASH_SIZE, "the slots lie within the flash");
+#define WHOLE(number) ((number) % PORT_SECTOR == 0)
+_Static_assert(WHOLE(PORT_KEYS) && WHOLE(PORT_STORE) && WHOLE(PORT_SPARE) && WHOLE(PORT_SLOT_0) && WHOLE(PORT_SLOT_1) &&
+                   WHOLE(PORT_SLOT_SIZE), "whole sectors");
+_Static_assert(WHOLE(PORT_KEYS_SIZE / 2) && PORT_KEYS_SIZE >= 8192, "keys: two areas of whole sectors, 8 KiB together");
+_Static_assert(WHOLE(PORT_STORE_SIZE / 2) && PORT_STORE_SIZE >= 32768, "journal: two areas of whole sectors, 32 KiB together");
+_Static_assert(PORT_KEYS + PORT_KEYS_SIZE <= PORT_STORE && PORT_STORE + PORT_STORE_SIZE <= PORT_SPARE &&
+                   PORT_SPARE + 2 * PORT_SECTOR <= PORT_SLOT_0 && PORT_SLOT_0 + PORT_SLOT_SIZE <= PORT_SLOT_1 &&
+                   PORT_SLOT_1 + PORT_SLOT_SIZE <= PORT_FLASH_SIZE, "in order, without overlap, within the flash");
 
 static int in_flash(uint32_t offset, uint32_t length, uint32_t unit) {
     return offset % unit == 0 && length % unit == 0 && length <= PORT_FLASH_SIZE && offset <= PORT_FLASH_SIZE - length;
@@ -116,9 +122,10 @@ static const struct dunlin_board board = {
     .unix_time = unix_time,
     .kick = kick,
     .log = log_line,
-    .hardware_class = "my-board", /* what a recipe of the packager may ask for: name the board, or the core */
-    .arch = "armv7e-m",
-    .memory = 256 * 1024,
+    .hardware_class = PORT_HARDWARE_CLASS,
+    .arch = PORT_ARCH,
+    .memory = PORT_MEMORY,
+    .keystore = PORT_KEYSTORE,
 };
 
 /* ---- randomness -----------------------------------------------------------------------------------------------------
@@ -149,7 +156,7 @@ const struct dunlin_port port_table = {
 
 int port_start(void) {
     vendor_start();
-    vendor_uart_start(921600);
+    vendor_uart_start(PORT_BAUD);
     /* With a key store of the vendor's own (TF-M, a secure element) this line goes, and its_store.c with it. */
     return its_store_open(&flash, &board, PORT_KEYS, PORT_KEYS_SIZE);
 }

@@ -14,7 +14,7 @@ void vendor_start(void);
 int vendor_flash_erase(uintptr_t address);                        /* one sector of PORT_SECTOR bytes */
 int vendor_flash_program(uintptr_t address, const uint8_t *unit); /* one write unit of PORT_WRITE bytes, erased before */
 
-/* UART for the link, 8N1, without echo or flow control; 921600 baud moves 1 MiB in about 13 s. */
+/* UART for the link, 8N1, without echo or flow control. */
 void vendor_uart_start(uint32_t baud);
 int vendor_uart_put(uint8_t byte); /* 1: taken; 0: the transmitter is full */
 /* Call port_uart_received(byte) from the receive interrupt (or the DMA's), for every byte. */

@@ -201,61 +201,87 @@ int dl_record_check(struct dunlin_span record, size_t cap) {
 
 /* ---- the cursor ---------------------------------------------------------------------------------------------------- */
 
-uint8_t dl_head(struct dunlin_span *in, uint64_t *argument) {
-    struct head head = {DL_SIMPLE, 0, 0};
-    take_head(in, &head);
+uint8_t dl_head(const uint8_t **item, uint64_t *argument) {
+    struct dunlin_span in = {*item, 9};
+    struct head head;
+    take_head(&in, &head);
+    *item = in.data;
     *argument = head.argument;
     return head.major;
 }
 
-struct dunlin_span dl_item(struct dunlin_span *in) {
-    struct dunlin_span item = *in;
-    for (uint64_t left = 1; left > 0 && in->size > 0; left--) {
+const uint8_t *dl_end(const uint8_t *item) {
+    for (uint64_t left = 1; left > 0; left--) {
         uint64_t argument;
-        switch (dl_head(in, &argument)) {
+        switch (dl_head(&item, &argument)) {
         case DL_BYTES:
-        case DL_TEXT: in->data += argument, in->size -= (size_t)argument; break;
+        case DL_TEXT: item += argument; break;
         case DL_ARRAY: left += argument; break;
         case DL_MAP: left += 2 * argument; break;
         case DL_TAG: left++; break;
         default: break;
         }
     }
-    item.size -= in->size;
     return item;
 }
 
+struct dunlin_span dl_item(struct dunlin_span *in) {
+    const struct dunlin_span item = {in->data, (size_t)(dl_end(in->data) - in->data)};
+    in->data += item.size, in->size -= item.size;
+    return item;
+}
+
+const uint8_t *dl_next(struct dunlin_span *list) {
+    return list->size ? dl_item(list).data : NULL;
+}
+
+struct dunlin_span dl_inside(const uint8_t *item) {
+    struct dunlin_span content = {NULL, 0};
+    if (item) {
+        const uint8_t *const end = dl_end(item);
+        uint64_t argument;
+        dl_head(&item, &argument);
+        content = (struct dunlin_span){item, (size_t)(end - item)};
+    }
+    return content;
+}
+
+struct dunlin_span dl_take(struct dunlin_span *list) {
+    return dl_inside(dl_next(list));
+}
+
 int dl_string(struct dunlin_span *in, uint8_t major, size_t least, size_t most, struct dunlin_span *content) {
-    struct dunlin_span item = dl_item(in);
-    uint64_t size;
-    if (dl_head(&item, &size) != major) {
+    const uint8_t *const item = dl_next(in);
+    if (!item || *item >> 5 != major) {
         return DUNLIN_E_TYPE;
     }
-    *content = item;
-    return item.size < least || item.size > most ? DUNLIN_E_RANGE : 0;
+    *content = dl_inside(item);
+    return content->size < least || content->size > most ? DUNLIN_E_RANGE : 0;
 }
 
 int dl_list(struct dunlin_span *in, uint8_t major, uint32_t least, uint32_t most, struct dunlin_span *inside) {
-    *inside = dl_item(in);
+    const uint8_t *item = dl_next(in);
     uint64_t count;
-    if (dl_head(inside, &count) != major) {
+    *inside = dl_inside(item);
+    if (!item || dl_head(&item, &count) != major) {
         return DUNLIN_E_TYPE;
     }
     return count < least || count > most ? DUNLIN_E_COUNT : 0;
 }
 
-struct dunlin_span dl_lookup(struct dunlin_span map, uint8_t key) {
-    uint64_t count;
-    dl_head(&map, &count);
-    while (map.size > 0) {
-        const bool found = map.data[0] == key;
-        dl_item(&map);
-        const struct dunlin_span value = dl_item(&map);
-        if (found) {
+const uint8_t *dl_lookup(const uint8_t *record, uint8_t key) {
+    uint64_t count = 0;
+    if (record) {
+        dl_head(&record, &count);
+    }
+    for (; count > 0; count--) {
+        const uint8_t *const value = record + 1;
+        if (*record == key) {
             return value;
         }
+        record = dl_end(value);
     }
-    return (struct dunlin_span){NULL, 0};
+    return NULL;
 }
 
 bool dl_same(struct dunlin_span a, struct dunlin_span b) {

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "contract/cbor.h"
+#include "contract/writer.h"
 
 #define HEADER 13
 #define SIGNATURES 16
@@ -22,7 +23,8 @@ static int take_apart(struct dunlin_span envelope, uint8_t tag, size_t cap, stru
     }
     struct dunlin_span inside, item;
     uint64_t argument;
-    if (dl_head(&envelope, &argument) != DL_TAG || argument != tag || dl_list(&envelope, DL_ARRAY, 4, 4, &inside) != 0) {
+    if (dl_head(&envelope.data, &argument) != DL_TAG || argument != tag ||
+        dl_list(&envelope, DL_ARRAY, 4, 4, &inside) != 0) {
         return DUNLIN_E_COSE_SHAPE;
     }
     item = dl_item(&inside);
@@ -42,13 +44,12 @@ static bool is_signer_header(struct dunlin_span header) {
     return header.size == HEADER && memcmp(header.data, header_prefix, sizeof header_prefix) == 0;
 }
 
-static void add_head(struct dl_hash *hash, uint8_t major, size_t size) {
-    const uint8_t head[5] = {(uint8_t)(major << 5), (uint8_t)(size >> 24), (uint8_t)(size >> 16), (uint8_t)(size >> 8),
-                             (uint8_t)size};
-    const int bytes = size < 24 ? 0 : size < 256 ? 1 : size < 65536 ? 2 : 4;
-    const uint8_t first = head[0] | (uint8_t)(bytes == 0 ? size : bytes == 1 ? 24 : bytes == 2 ? 25 : 26);
-    dl_hash_add(hash, &first, 1);
-    dl_hash_add(hash, head + 5 - bytes, (size_t)bytes);
+static void add_string(struct dl_hash *hash, struct dunlin_span content) {
+    uint8_t head[9];
+    struct dl_writer to = {.at = head, .room = sizeof head};
+    dl_put_head(&to, DL_BYTES, content.size);
+    dl_hash_add(hash, head, sizeof head - to.room);
+    dl_hash_add(hash, content.data, content.size);
 }
 
 /* Hash of the Sig_structure (RFC 9052, section 4.4), in pieces: no copy of the payload is made. */
@@ -61,12 +62,9 @@ static int to_be_signed(uint8_t tag, struct dunlin_span header, const char *purp
     } else {
         dl_hash_add(&hash, "\x85\x69Signature\x57" BODY, 12 + BODY_SIZE);
     }
-    add_head(&hash, DL_BYTES, header.size);
-    dl_hash_add(&hash, header.data, header.size);
-    add_head(&hash, DL_BYTES, strlen(purpose));
-    dl_hash_add(&hash, purpose, strlen(purpose));
-    add_head(&hash, DL_BYTES, payload.size);
-    dl_hash_add(&hash, payload.data, payload.size);
+    add_string(&hash, header);
+    add_string(&hash, (struct dunlin_span){(const uint8_t *)purpose, strlen(purpose)});
+    add_string(&hash, payload);
     return dl_hash_end(&hash, digest);
 }
 
@@ -178,41 +176,32 @@ int dl_cose_verify(struct dunlin_span envelope, const char *purpose, struct dl_s
 }
 
 int dl_cose_sign1(const char *purpose, psa_key_id_t key, uint8_t *out, size_t cap, size_t *size) {
-    const size_t length = *size, long_head = length < 24 ? 1 : length < 256 ? 2 : 3;
-    const size_t before = 2 + 1 + HEADER + 1 + long_head, after = 2 + DUNLIN_SIGNATURE;
-    uint8_t spki[DUNLIN_SPKI], digest[DUNLIN_DIGEST];
-    if (length > UINT16_MAX || cap < before + length + after) {
+    const size_t length = *size, before = 17 + (length < 24 ? 1 : length < 256 ? 2 : 3), behind = 2 + DUNLIN_SIGNATURE;
+    uint8_t spki[DUNLIN_SPKI], digest[DUNLIN_DIGEST], header[HEADER];
+    const struct dunlin_span protected_header = {header, HEADER};
+    struct dl_writer to = {.at = out, .room = before};
+    if (length > UINT16_MAX || cap < before + length + behind) {
         return DUNLIN_E_FULL;
     }
+    memcpy(header, header_prefix, sizeof header_prefix);
     int error = dl_public_spki(key, spki);
-    if (error) {
-        return error;
+    if (!error) {
+        error = dl_kid(spki, header + HEADER - DUNLIN_KID);
+    }
+    if (!error) {
+        error = to_be_signed(DL_SIGN1, protected_header, purpose, (struct dunlin_span){out, length}, digest);
     }
     memmove(out + before, out, length);
-    uint8_t *const header = out + 3;
-    out[0] = 0xd2, out[1] = 0x84, out[2] = 0x40 + HEADER;
-    memcpy(header, header_prefix, sizeof header_prefix);
-    error = dl_kid(spki, header + HEADER - DUNLIN_KID);
-    uint8_t *at = header + HEADER;
-    *at++ = 0xa0;
-    if (long_head == 1) {
-        *at++ = (uint8_t)(0x40 + length);
-    } else {
-        *at++ = long_head == 2 ? 0x58 : 0x59;
-        if (long_head == 3) {
-            *at++ = (uint8_t)(length >> 8);
-        }
-        *at++ = (uint8_t)length;
-    }
-    const struct dunlin_span payload = {at, length};
+    dl_put_head(&to, DL_TAG, DL_SIGN1);
+    dl_put_head(&to, DL_ARRAY, 4);
+    dl_put_span(&to, DL_BYTES, protected_header);
+    dl_put_head(&to, DL_MAP, 0);
+    dl_put_head(&to, DL_BYTES, length);
+    to.at += length, to.room = behind;
+    dl_put_head(&to, DL_BYTES, DUNLIN_SIGNATURE);
     if (!error) {
-        error = to_be_signed(DL_SIGN1, (struct dunlin_span){header, HEADER}, purpose, payload, digest);
+        error = dl_sign_hash(key, digest, to.at);
     }
-    at += length;
-    *at++ = 0x58, *at++ = DUNLIN_SIGNATURE;
-    if (!error) {
-        error = dl_sign_hash(key, digest, at);
-    }
-    *size = before + length + after;
+    *size = before + length + behind;
     return error;
 }

@@ -1,5 +1,5 @@
 /* The one suite of the contract, on the PSA Crypto API (subset of Mbed TLS 2.28, 3.6 and TF-M).
- * All return 0 or a negative DUNLIN_E code; CRYPTO when the library itself fails. */
+ * All return 0 or a DUNLIN_E code; CRYPTO when the library itself fails. */
 #ifndef DL_CRYPTO_H
 #define DL_CRYPTO_H
 
@@ -15,8 +15,8 @@ int dl_leaf(struct dunlin_span chunk, uint8_t leaf[DUNLIN_DIGEST]);
 
 /* SHA-256 in pieces: failures show at the end. */
 struct dl_hash {
-    psa_hash_operation_t state;
     bool failed;
+    psa_hash_operation_t state;
 };
 void dl_hash_start(struct dl_hash *hash);
 void dl_hash_add(struct dl_hash *hash, const void *data, size_t size);

@@ -23,7 +23,7 @@ static int base64url(uint8_t c) {
 }
 
 static bool is_blank(uint8_t c) {
-    return c == ' ' || (c >= 0x09 && c <= 0x0d) || (c >= 0x1c && c <= 0x1f);
+    return c == ' ' || (c >= 0x09 && c <= 0x0d);
 }
 
 /* RFC 4648 section 5, without padding; no bits may be left over. */
@@ -67,22 +67,23 @@ int dl_claim_open(struct dunlin_span text, struct dl_claim *claim) {
         error = dl_schema_check(packed, RECORD_BYTES, DL_RECORD_CLAIM_TOKEN);
     }
     if (!error) {
-        memcpy(claim->root_digest, dl_bytes(packed, 2), DUNLIN_DIGEST);
-        memcpy(claim->token_id, dl_bytes(packed, 3), sizeof claim->token_id);
-        memcpy(claim->secret, dl_bytes(packed, 4), sizeof claim->secret);
+        dl_copy_bytes(claim->root_digest, DUNLIN_DIGEST, packed.data, 2);
+        dl_copy_bytes(claim->token_id, sizeof claim->token_id, packed.data, 3);
+        dl_copy_bytes(claim->secret, sizeof claim->secret, packed.data, 4);
     }
     dl_wipe(bytes, sizeof bytes);
     return error;
 }
 
-int dl_enrol_reply_open(struct dunlin_span record, struct dl_enrol_reply *reply) {
-    const int error = dl_schema_check(record, DUNLIN_ENROL_BYTES, DL_RECORD_ENROL_REPLY);
+int dl_enrol_reply_open(struct dunlin_span message, struct dl_enrol_reply *reply) {
+    const int error = dl_schema_check(message, DUNLIN_ENROL_BYTES, DL_RECORD_ENROL_REPLY);
     if (error) {
         return error;
     }
+    const uint8_t *const record = message.data;
     uint32_t fields = 0;
     for (uint8_t key = 2; key <= 7; key++) {
-        fields |= (uint32_t)(dl_lookup(record, key).size > 0) << key;
+        fields |= (uint32_t)(dl_lookup(record, key) != NULL) << key;
     }
     reply->status = (uint8_t)dl_choice_at(record, 1, DL_CHOICE_ENROL_REPLY_STATUS);
     reply->poll_s = (uint32_t)dl_number(record, 5);

@@ -12,46 +12,45 @@
 #define CHUNK_LOG2 12
 #define SECTOR 4096u
 
-struct dunlin_span dl_item_at(struct dunlin_span items, uint32_t index) {
+const uint8_t *dl_item_at(struct dunlin_span items, uint32_t index) {
     while (index-- > 0) {
-        dl_item(&items);
+        dl_next(&items);
     }
-    return dl_item(&items);
+    return dl_next(&items);
 }
 
 uint32_t dl_take_number(struct dunlin_span *items) {
+    const uint8_t *item = dl_next(items);
     uint64_t number;
-    dl_head(items, &number);
+    dl_head(&item, &number);
     return (uint32_t)number;
 }
 
-struct dunlin_span dl_payload_at(const struct dl_manifest *manifest, uint32_t index) {
+const uint8_t *dl_payload_at(const struct dl_manifest *manifest, uint32_t index) {
     return dl_item_at(manifest->payload_list, index);
-}
-
-uint64_t dl_round_up(uint64_t size, uint32_t unit) {
-    return (size + unit - 1) & ~(uint64_t)(unit - 1);
 }
 
 /* ---- payloads ---------------------------------------------------------------------------------------------------------- */
 
 /* Neither compressed nor a delta. */
-static bool is_stored(struct dunlin_span payload) {
-    return dl_number(payload, DL_P_COMPRESSION) == 0 && dl_lookup(payload, DL_P_DELTA_BASE).size == 0;
+static bool is_stored(const uint8_t *payload) {
+    return dl_number(payload, DL_P_COMPRESSION) == 0 && !dl_lookup(payload, DL_P_DELTA_BASE);
 }
 
-static bool lengths_agree(struct dunlin_span payload) {
-    const uint64_t plain = dl_number(payload, DL_P_PLAINTEXT), log2 = dl_number(payload, DL_P_CHUNK_LOG2);
-    const uint64_t partly = (UINT64_C(1) << log2) - 1, chunks = plain ? (plain + partly) >> log2 : 1;
-    return dl_number(payload, DL_P_CHUNKS) == chunks &&
+static bool lengths_agree(const uint8_t *payload) {
+    const uint64_t plain = dl_number(payload, DL_P_PLAINTEXT);
+    const uint32_t chunk = 1u << dl_number(payload, DL_P_CHUNK_LOG2), chunks = (uint32_t)dl_number(payload, DL_P_CHUNKS);
+    const uint64_t room = (uint64_t)chunks * chunk;
+    /* Only the last chunk may be short; only a lone one may be empty. */
+    return plain <= room && (chunks == 1 || room - plain < chunk) &&
            dl_number(payload, DL_P_CIPHERTEXT) == plain + DUNLIN_TAG * chunks &&
            (!is_stored(payload) || plain == dl_number(payload, DL_P_INSTALLED));
 }
 
 /* Whether a record before `item` has the same content under `key`. */
-static bool is_repeated(struct dunlin_span items, struct dunlin_span item, uint8_t key) {
-    while (items.data != item.data) {
-        if (dl_same(dl_content(dl_item(&items), key), dl_content(item, key))) {
+static bool is_repeated(struct dunlin_span items, const uint8_t *item, uint8_t key) {
+    while (items.data != item) {
+        if (dl_same(dl_content(dl_next(&items), key), dl_content(item, key))) {
             return true;
         }
     }
@@ -59,16 +58,16 @@ static bool is_repeated(struct dunlin_span items, struct dunlin_span item, uint8
 }
 
 static int check_payloads(const struct dl_manifest *manifest) {
-    uint64_t leaves = 0;
+    uint32_t leaves = 0; /* the schema bounds payloads and their chunks */
     for (struct dunlin_span left = manifest->payload_list; left.size > 0;) {
-        const struct dunlin_span payload = dl_item(&left);
+        const uint8_t *const payload = dl_next(&left);
         if (!lengths_agree(payload)) {
             return DUNLIN_E_PAYLOAD_LENGTH;
         }
         if (is_repeated(manifest->payload_list, payload, DL_P_ID)) {
             return DUNLIN_E_PAYLOAD_ID;
         }
-        leaves += dl_number(payload, DL_P_CHUNKS);
+        leaves += (uint32_t)dl_number(payload, DL_P_CHUNKS);
     }
     return leaves > LEAVES ? DUNLIN_E_COUNT : 0;
 }
@@ -79,27 +78,31 @@ struct sum { /* over a variant's payloads */
     uint32_t named; /* bit k: payload k */
     int models, runtime, format;
     bool plain; /* all of them stored, in chunks for microcontrollers */
-    uint64_t chunks, sectors;
+    uint32_t chunks, sectors;
 };
 
+static uint32_t sectors_of(uint64_t bytes) {
+    return (uint32_t)((bytes + SECTOR - 1) / SECTOR);
+}
+
 static int add_payload(const struct dl_manifest *manifest, uint32_t index, struct sum *sum) {
-    const struct dunlin_span payload = dl_payload_at(manifest, index);
-    if (payload.size == 0) {
+    const uint8_t *const payload = dl_payload_at(manifest, index);
+    if (!payload) {
         return DUNLIN_E_PAYLOAD_INDEX;
     }
     sum->named |= 1u << index;
     sum->plain &= is_stored(payload) && dl_number(payload, DL_P_CHUNK_LOG2) == CHUNK_LOG2;
-    sum->chunks += dl_number(payload, DL_P_CHUNKS);
-    sum->sectors += dl_round_up(dl_number(payload, DL_P_INSTALLED), SECTOR);
+    sum->chunks += (uint32_t)dl_number(payload, DL_P_CHUNKS);
+    sum->sectors += sectors_of(dl_number(payload, DL_P_INSTALLED));
     if (dl_choice_at(payload, DL_P_ROLE, DL_CHOICE_PAYLOAD_ROLE) == DL_MODEL &&
-        dl_lookup(payload, DL_P_DELTA_BASE).size == 0) {
+        !dl_lookup(payload, DL_P_DELTA_BASE)) {
         sum->models++;
         sum->format = dl_choice_at(payload, DL_P_FORMAT, DL_CHOICE_PAYLOAD_FORMAT);
     }
     return 0;
 }
 
-static int check_model(struct dunlin_span fit, const struct sum *sum) {
+static int check_model(const uint8_t *fit, const struct sum *sum) {
     static const uint8_t formats[] = {
         [DL_RUNTIME_NAME_LITERT] = DL_PAYLOAD_FORMAT_TFLITE,
         [DL_RUNTIME_NAME_ONNXRUNTIME] = DL_PAYLOAD_FORMAT_ONNX,
@@ -115,22 +118,23 @@ static int check_model(struct dunlin_span fit, const struct sum *sum) {
     if (sum->runtime != DL_RUNTIME_NAME_TFLM) {
         return 0;
     }
-    const uint64_t slot = dl_round_up(64 + 32 * sum->chunks, SECTOR) + SECTOR + dl_round_up(32 * sum->chunks, SECTOR);
-    return !sum->plain                                              ? DUNLIN_E_TFLM_PAYLOAD
-           : dl_number(fit, DL_F_FLASH) < slot + sum->sectors ? DUNLIN_E_PAYLOAD_LENGTH
-                                                                    : 0;
+    /* A slot: header and marks, the manifest, leaves, payloads. */
+    const uint32_t slot = sectors_of(64 + 32 * sum->chunks) + 1 + sectors_of(32 * sum->chunks) + sum->sectors;
+    return !sum->plain                                                         ? DUNLIN_E_TFLM_PAYLOAD
+           : dl_number(fit, DL_F_FLASH) < (uint64_t)slot * SECTOR ? DUNLIN_E_PAYLOAD_LENGTH
+                                                                  : 0;
 }
 
 /* A payload that the variant names elsewhere must be its own, of that role, and no larger than `most`. */
 static int check_reference(const struct dl_manifest *manifest, const struct sum *sum, uint64_t index, int role,
                            uint64_t most) {
-    const struct dunlin_span payload = dl_payload_at(manifest, (uint32_t)index);
+    const uint8_t *const payload = dl_payload_at(manifest, (uint32_t)index);
     const bool right = sum->named >> index & 1 && dl_choice_at(payload, DL_P_ROLE, DL_CHOICE_PAYLOAD_ROLE) == role;
     return !right ? DUNLIN_E_PAYLOAD_ROLE : dl_number(payload, DL_P_INSTALLED) > most ? DUNLIN_E_SIZE : 0;
 }
 
-static int check_variant(const struct dl_manifest *manifest, struct dunlin_span variant, struct sum *sum) {
-    const struct dunlin_span fit = dl_lookup(variant, DL_V_FIT), post = dl_lookup(dl_lookup(variant, DL_V_IO), 3);
+static int check_variant(const struct dl_manifest *manifest, const uint8_t *variant, struct sum *sum) {
+    const uint8_t *const fit = dl_lookup(variant, DL_V_FIT), *const post = dl_lookup(dl_lookup(variant, DL_V_IO), 3);
     struct dunlin_span indexes = dl_content(variant, DL_V_PAYLOADS);
     int error = 0;
     *sum = (struct sum){.plain = true, .runtime = dl_choice_at(fit, DL_F_RUNTIME, DL_CHOICE_RUNTIME_NAME)};
@@ -143,7 +147,7 @@ static int check_variant(const struct dl_manifest *manifest, struct dunlin_span 
     if (!error) {
         error = check_reference(manifest, sum, dl_number(dl_lookup(variant, DL_V_GOLDEN), 0), DL_GOLDEN, GOLDEN_BYTES);
     }
-    if (!error && dl_lookup(post, 2).size > 0) {
+    if (!error && dl_lookup(post, 2)) {
         error = check_reference(manifest, sum, dl_number(post, 2), DL_LABELS, LABELS_BYTES);
     }
     return error;
@@ -155,7 +159,7 @@ static int check_variants(struct dl_manifest *manifest, bool *micro) {
     struct sum sum;
     *micro = false;
     for (manifest->variants = 0; left.size > 0; manifest->variants++) {
-        const struct dunlin_span variant = dl_item(&left);
+        const uint8_t *const variant = dl_next(&left);
         const int error = check_variant(manifest, variant, &sum);
         if (error) {
             return error;
@@ -166,7 +170,7 @@ static int check_variants(struct dl_manifest *manifest, bool *micro) {
         *micro |= sum.runtime == DL_RUNTIME_NAME_TFLM;
         named |= sum.named;
     }
-    for (left = manifest->payload_list; left.size > 0; dl_item(&left)) {
+    for (left = manifest->payload_list; left.size > 0; dl_next(&left)) {
         payloads = payloads << 1 | 1;
     }
     return named == payloads ? 0 : DUNLIN_E_PAYLOAD_INDEX;
@@ -179,13 +183,14 @@ static int read(struct dunlin_span payload, struct dl_manifest *manifest, bool *
     if (error) {
         return error;
     }
+    const uint8_t *const record = payload.data;
     manifest->payload = payload;
-    manifest->version = dl_content(payload, DL_M_VERSION);
-    manifest->counter = (uint32_t)dl_number(payload, DL_M_COUNTER);
-    manifest->variant_list = dl_content(payload, DL_M_VARIANTS);
-    manifest->payload_list = dl_content(payload, DL_M_PAYLOADS);
-    dl_copy_text(manifest->name, sizeof manifest->name, dl_content(payload, DL_M_NAME));
-    if (dl_number(payload, DL_M_CREATED) >= dl_number(payload, DL_M_NOT_AFTER)) {
+    manifest->version = dl_content(record, DL_M_VERSION);
+    manifest->counter = (uint32_t)dl_number(record, DL_M_COUNTER);
+    manifest->variant_list = dl_content(record, DL_M_VARIANTS);
+    manifest->payload_list = dl_content(record, DL_M_PAYLOADS);
+    dl_copy_text(manifest->name, sizeof manifest->name, dl_content(record, DL_M_NAME));
+    if (dl_number(record, DL_M_CREATED) >= dl_number(record, DL_M_NOT_AFTER)) {
         return DUNLIN_E_MANIFEST_TIME;
     }
     error = check_payloads(manifest);

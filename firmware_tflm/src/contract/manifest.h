@@ -23,13 +23,11 @@ enum {
     DL_P_MERKLE
 };
 
-/* Item `index` of a list; empty past its end. */
-struct dunlin_span dl_item_at(struct dunlin_span items, uint32_t index);
+/* Item `index` of a list; NULL past its end. */
+const uint8_t *dl_item_at(struct dunlin_span items, uint32_t index);
 /* Takes an integer of a checked list. */
 uint32_t dl_take_number(struct dunlin_span *items);
-/* Record of a payload; empty: there is none. */
-struct dunlin_span dl_payload_at(const struct dl_manifest *manifest, uint32_t index);
-/* Up to a multiple of `unit`, a power of two. */
-uint64_t dl_round_up(uint64_t size, uint32_t unit);
+/* Record of a payload; NULL: there is none. */
+const uint8_t *dl_payload_at(const struct dl_manifest *manifest, uint32_t index);
 
 #endif

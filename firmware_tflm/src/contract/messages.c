@@ -12,22 +12,21 @@ int dl_ack_open(struct dunlin_span envelope, const struct dl_root *root, struct 
         error = dl_schema_check(payload, DUNLIN_ACK_BYTES, DL_RECORD_ACK);
     }
     if (!error) {
-        ack->device = dl_content(payload, 1);
-        memcpy(ack->stream, dl_bytes(payload, 2), DUNLIN_ID);
-        ack->n = dl_number(payload, 3);
+        ack->device = dl_content(payload.data, 1);
+        dl_copy_bytes(ack->stream, DUNLIN_ID, payload.data, 2);
+        ack->n = dl_number(payload.data, 3);
     }
     return error;
 }
 
 int dl_settings_open(struct dunlin_span record, struct dl_settings *settings) {
     static const uint16_t normal[] = {900, 60, 6, 20, 300, 20, 3600, 300}; /* by key, from 1 */
-    uint32_t *const fields[] = {&settings->report_s,    &settings->report_jitter_s,    &settings->window,
-                                &settings->timeout_s,   &settings->probation_s,        &settings->probation_requests,
-                                &settings->probation_max_s, &settings->telemetry_s};
+    _Static_assert(sizeof *settings == sizeof normal / sizeof normal[0] * sizeof(uint32_t), "in the order of their keys");
     const int error = dl_schema_check(record, DUNLIN_SETTINGS_BYTES, DL_RECORD_SETTINGS);
     for (uint8_t i = 0; i < sizeof normal / sizeof normal[0] && !error; i++) {
-        const bool given = dl_lookup(record, i + 1).size > 0;
-        *fields[i] = given ? (uint32_t)dl_number(record, i + 1) : normal[i];
+        const bool given = dl_lookup(record.data, i + 1) != NULL;
+        const uint32_t value = given ? (uint32_t)dl_number(record.data, i + 1) : normal[i];
+        memcpy((uint8_t *)settings + i * sizeof value, &value, sizeof value);
     }
     return error;
 }
@@ -39,9 +38,9 @@ int dl_wipe_read(struct dunlin_span payload, struct dl_wipe_order *order) {
     if (error) {
         return error;
     }
-    order->device = dl_content(payload, 1);
-    memcpy(order->id, dl_bytes(payload, 2), DUNLIN_ID);
-    order->models = dl_content(payload, 3);
+    order->device = dl_content(payload.data, 1);
+    dl_copy_bytes(order->id, DUNLIN_ID, payload.data, 2);
+    order->models = dl_content(payload.data, 3);
     return dl_sha256(payload, order->digest);
 }
 
@@ -54,11 +53,10 @@ int dl_wipe_open(struct dunlin_span envelope, const struct dl_root *root, struct
 }
 
 static bool covers(const struct dl_wipe_order *order, struct dunlin_span model) {
-    struct dunlin_span models = order->models, name;
+    struct dunlin_span models = order->models;
     bool found = models.size == 0;
     while (models.size > 0 && !found) {
-        dl_string(&models, DL_TEXT, 0, SIZE_MAX, &name);
-        found = dl_same(name, model);
+        found = dl_same(dl_take(&models), model);
     }
     return found;
 }
@@ -68,14 +66,14 @@ bool dl_wipe_covers(const struct dl_wipe_order *order, const char *model) {
 }
 
 int dl_wipe_check(const struct dl_wipe_order *order, const char *device, const struct dl_directive *directive) {
-    struct dunlin_span models = directive->models_map, name;
+    struct dunlin_span models = directive->models_map;
     if (!dl_is(order->device, device)) {
         return DUNLIN_E_DEVICE;
     }
     while (models.size > 0) {
-        dl_string(&models, DL_TEXT, 0, SIZE_MAX, &name);
-        dl_item(&models);
-        if (covers(order, name)) {
+        const bool covered = covers(order, dl_take(&models));
+        dl_next(&models);
+        if (covered) {
             return DUNLIN_E_WIPE_DESIRED;
         }
     }

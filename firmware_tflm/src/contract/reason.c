@@ -11,10 +11,12 @@ static const char reasons[] =
 
 const char *dunlin_reason(int code) {
     const char *reason = reasons;
-    if (code <= DUNLIN_E_BASE_ || code >= DUNLIN_E_END_) {
+    if (code < 0)
+        code = -code;
+    if (code <= 0 || code >= DUNLIN_E_END_) {
         return code == 0 ? "ok" : "unknown";
     }
-    for (int place = code - DUNLIN_E_BASE_ - 1; place > 0; place--) {
+    for (; code > 1; code--) {
         reason += strlen(reason) + 1;
     }
     return reason;

@@ -7,33 +7,23 @@
 #include "contract/writer.h"
 
 #define FORMAT 1
+#define PUT(to, fields, record) dl_put_fields(to, fields, sizeof(fields) / sizeof(fields)[0], record)
 
-static int sign(const struct dl_writer *writer, const char *purpose, psa_key_id_t identity, uint8_t *out, size_t cap,
-                size_t *size) {
-    *size = (size_t)(writer->at - out);
-    return writer->full ? DUNLIN_E_FULL : dl_cose_sign1(purpose, identity, out, cap, size);
+static void begin(struct dl_writer *to, uint8_t *out, size_t cap) {
+    *to = (struct dl_writer){out, cap, false, out};
+    dl_put_map(to);
+    dl_put_key(to, 0);
+    dl_put_head(to, DL_UINT, FORMAT);
+}
+
+/* Of a record that is whole: its outermost map is the one that is open. */
+static int sign(const struct dl_writer *writer, const char *purpose, psa_key_id_t identity, size_t *size) {
+    *size = (size_t)(writer->at - writer->map);
+    return writer->full ? DUNLIN_E_FULL : dl_cose_sign1(purpose, identity, writer->map, writer->room + *size, size);
 }
 
 static bool is_given(const char *text) {
     return text && text[0];
-}
-
-static void put_optional_text(struct dl_writer *to, uint32_t key, const char *text) {
-    if (is_given(text)) {
-        dl_put_text(to, key, text);
-    }
-}
-
-static void put_optional_bytes(struct dl_writer *to, uint32_t key, const uint8_t *data, size_t size) {
-    if (data && size) {
-        dl_put_bytes(to, key, data, size);
-    }
-}
-
-static void put_optional_number(struct dl_writer *to, uint32_t key, uint64_t number) {
-    if (number) {
-        dl_put_number(to, key, number);
-    }
 }
 
 static void put_list(struct dl_writer *to, uint32_t key, size_t count) {
@@ -46,6 +36,10 @@ static uint8_t *put_map(struct dl_writer *to, uint32_t key) {
     return dl_put_map(to);
 }
 
+static void put_digest(struct dl_writer *to, const uint8_t digest[DUNLIN_DIGEST]) {
+    dl_put_span(to, DL_BYTES, (struct dunlin_span){digest, DUNLIN_DIGEST});
+}
+
 /* ---- events ------------------------------------------------------------------------------------------------------------ */
 
 static const char *const event_kinds[] = {
@@ -54,79 +48,91 @@ static const char *const event_kinds[] = {
     "wipe-refused", "root-changed",       "device-fault",   "note"};
 
 int dl_event_write(const struct dl_event *event, psa_key_id_t identity, uint8_t *out, size_t cap, size_t *size) {
-    struct dl_writer to = {out, cap, false, out};
-    dl_put_map(&to);
-    dl_put_number(&to, 0, FORMAT);
-    dl_put_bytes(&to, 1, event->stream, DUNLIN_ID);
-    dl_put_number(&to, 2, event->n);
-    dl_put_text(&to, 3, event_kinds[event->kind]);
-    dl_put_number(&to, 4, event->time_s);
-    dl_put_number(&to, 5, event->uptime_s);
-    put_optional_text(&to, 6, event->model);
-    put_optional_bytes(&to, 7, event->release, DUNLIN_DIGEST);
-    put_optional_text(&to, 8, event->code);
-    put_optional_text(&to, 9, event->text);
-    put_optional_bytes(&to, 10, event->receipt.data, event->receipt.size);
-    return sign(&to, "dnb/v1/event", identity, out, cap, size);
+    static const struct dl_field which[] = {DL_PUT_BYTES(1, dl_event, stream, DUNLIN_ID), DL_PUT_NUMBER(2, dl_event, n)};
+    static const struct dl_field what[] = {
+        DL_PUT_NUMBER(4, dl_event, time_s),
+        DL_PUT_NUMBER(5, dl_event, uptime_s),
+        DL_PUT_TEXT(6 | DL_OPTIONAL, dl_event, model),
+        DL_PUT_BYTES(7 | DL_OPTIONAL, dl_event, release, DUNLIN_DIGEST),
+        DL_PUT_TEXT(8 | DL_OPTIONAL, dl_event, code),
+        DL_PUT_TEXT(9 | DL_OPTIONAL, dl_event, text),
+    };
+    struct dl_writer to;
+    begin(&to, out, cap);
+    PUT(&to, which, event);
+    dl_put_key(&to, 3);
+    dl_put_text(&to, event_kinds[event->kind]);
+    PUT(&to, what, event);
+    if (event->receipt.size > 0) {
+        dl_put_key(&to, 10);
+        dl_put_span(&to, DL_BYTES, event->receipt);
+    }
+    return sign(&to, "dnb/v1/event", identity, size);
 }
 
 /* ---- reports ----------------------------------------------------------------------------------------------------------- */
 
-static void put_version(struct dl_writer *to, uint32_t key, const uint32_t version[3]) {
-    put_list(to, key, 3);
-    for (int i = 0; i < 3; i++) {
-        dl_put_head(to, DL_UINT, version[i]);
-    }
-}
-
 static void put_runtime(struct dl_writer *to, const struct dl_runtime *runtime) {
-    const bool lists = !runtime->any_op && runtime->op_count > 0;
     uint8_t *around = dl_put_map(to);
-    dl_put_text(to, 0, runtime->name);
-    put_version(to, 1, runtime->version);
-    if (lists) {
+    dl_put_key(to, 0);
+    dl_put_text(to, runtime->name);
+    put_list(to, 1, 3);
+    for (int i = 0; i < 3; i++) {
+        dl_put_head(to, DL_UINT, runtime->version[i]);
+    }
+    if (!runtime->any_op && runtime->op_count > 0) {
         put_list(to, 2, runtime->op_count);
         for (size_t i = 0; i < runtime->op_count; i++) {
             uint8_t *info = dl_put_map(to);
             dl_put_key(to, 0);
             dl_put_span(to, DL_TEXT, runtime->ops[i].name);
-            dl_put_number(to, 1, runtime->ops[i].version);
+            dl_put_key(to, 1);
+            dl_put_head(to, DL_UINT, runtime->ops[i].version);
             to->map = info;
         }
     }
     to->map = around;
 }
 
-static void put_description(struct dl_writer *to, uint32_t key, const struct dl_description *device) {
-    uint8_t *around = put_map(to, key);
-    dl_put_text(to, 0, device->hardware_class);
-    dl_put_text(to, 1, device->arch);
-    dl_put_number(to, 2, device->memory);
-    put_optional_number(to, 3, device->flash);
-    put_optional_number(to, 4, device->arena);
+static void put_description(struct dl_writer *to, const struct dl_description *device) {
+    static const struct dl_field board[] = {
+        DL_PUT_TEXT(0, dl_description, hardware_class),
+        DL_PUT_TEXT(1, dl_description, arch),
+        DL_PUT_NUMBER(2, dl_description, memory),
+        DL_PUT_NUMBER(3 | DL_OPTIONAL, dl_description, flash),
+        DL_PUT_NUMBER(4 | DL_OPTIONAL, dl_description, arena),
+    };
+    static const struct dl_field stores[] = {
+        DL_PUT_TEXT(0, dl_description, keystore),
+        DL_PUT_TEXT(1, dl_description, model_store),
+    };
+    uint8_t *around = put_map(to, 6);
+    PUT(to, board, device);
     put_list(to, 5, device->runtime_count);
     for (size_t i = 0; i < device->runtime_count; i++) {
         put_runtime(to, &device->runtimes[i]);
     }
     put_map(to, 6);
-    dl_put_text(to, 0, device->keystore);
-    dl_put_text(to, 1, device->model_store);
+    PUT(to, stores, device);
     to->map = around;
 }
 
 static void put_model_state(struct dl_writer *to, const struct dl_model_state *model) {
+    static const struct dl_field fields[] = {
+        DL_PUT_TEXT(0, dl_model_state, phase),
+        DL_PUT_BYTES(1 | DL_OPTIONAL, dl_model_state, active, DUNLIN_DIGEST),
+        DL_PUT_BYTES(2 | DL_OPTIONAL, dl_model_state, previous, DUNLIN_DIGEST),
+        DL_PUT_BYTES(3 | DL_OPTIONAL, dl_model_state, candidate, DUNLIN_DIGEST),
+        DL_PUT_TEXT(4 | DL_OPTIONAL, dl_model_state, error_code),
+        DL_PUT_TEXT(5 | DL_OPTIONAL, dl_model_state, error_text),
+        DL_PUT_TEXT(6 | DL_OPTIONAL, dl_model_state, variant),
+        DL_PUT_NUMBER(7 | DL_OPTIONAL, dl_model_state, served),
+        DL_PUT_NUMBER(8 | DL_OPTIONAL, dl_model_state, chunks_have),
+        DL_PUT_NUMBER(9 | DL_OPTIONAL, dl_model_state, chunks_need),
+    };
     dl_put_name(to, model->model);
     uint8_t *around = dl_put_map(to);
-    dl_put_text(to, 0, model->phase);
-    put_optional_bytes(to, 1, model->active, DUNLIN_DIGEST);
-    put_optional_bytes(to, 2, model->previous, DUNLIN_DIGEST);
-    put_optional_bytes(to, 3, model->candidate, DUNLIN_DIGEST);
-    put_optional_text(to, 4, model->error_code);
-    put_optional_text(to, 5, model->error_text);
-    put_optional_text(to, 6, model->variant);
-    put_optional_number(to, 7, model->served);
-    put_optional_number(to, 8, model->chunks_have);
-    put_optional_number(to, 9, model->chunks_need);
+    PUT(to, fields, model);
     to->map = around;
 }
 
@@ -156,67 +162,84 @@ static void put_models(struct dl_writer *to, const struct dl_report *report) {
 }
 
 int dl_report_write(const struct dl_report *report, psa_key_id_t identity, uint8_t *out, size_t cap, size_t *size) {
-    struct dl_writer to = {out, cap, false, out};
-    dl_put_map(&to);
-    dl_put_number(&to, 0, FORMAT);
-    dl_put_number(&to, 1, report->epoch);
-    dl_put_number(&to, 2, report->seq);
-    dl_put_bytes(&to, 3, report->nonce, DUNLIN_ID);
+    static const struct dl_field before[] = {
+        DL_PUT_NUMBER(1, dl_report, epoch),
+        DL_PUT_NUMBER(2, dl_report, seq),
+        DL_PUT_BYTES(3, dl_report, nonce, DUNLIN_ID),
+    };
+    static const struct dl_field behind[] = {
+        DL_PUT_NUMBER(7, dl_report, number),      DL_PUT_NUMBER(8, dl_report, uptime_s),
+        DL_PUT_NUMBER(9, dl_report, time_s),      DL_PUT_TEXT(10, dl_report, agent_version),
+        DL_PUT_NUMBER(12, dl_report, root_version),
+    };
+    struct dl_writer to;
+    begin(&to, out, cap);
+    PUT(&to, before, report);
     if (report->missing_count > 0) {
         put_list(&to, 4, report->missing_count);
         for (size_t i = 0; i < report->missing_count; i++) {
-            dl_put_span(&to, DL_BYTES, (struct dunlin_span){report->missing[i], DUNLIN_DIGEST});
+            put_digest(&to, report->missing[i]);
         }
     }
     put_models(&to, report);
-    put_description(&to, 6, report->device);
-    dl_put_number(&to, 7, report->number);
-    dl_put_number(&to, 8, report->uptime_s);
-    dl_put_number(&to, 9, report->time_s);
-    dl_put_text(&to, 10, report->agent_version);
-    dl_put_number(&to, 12, report->root_version);
-    return sign(&to, "dnb/v1/reported", identity, out, cap, size);
+    put_description(&to, report->device);
+    PUT(&to, behind, report);
+    return sign(&to, "dnb/v1/reported", identity, size);
 }
 
 /* ---- receipts, enrolment ------------------------------------------------------------------------------------------------- */
 
-int dl_receipt_write(const struct dl_receipt *receipt, psa_key_id_t identity, uint8_t *out, size_t cap, size_t *size) {
-    struct dl_writer to = {out, cap, false, out};
-    dl_put_map(&to);
-    dl_put_number(&to, 0, FORMAT);
-    dl_put_text(&to, 1, receipt->device);
-    dl_put_bytes(&to, 2, receipt->order_digest, DUNLIN_DIGEST);
-    put_list(&to, 3, is_given(receipt->model));
+static void put_erased(struct dl_writer *to, const struct dl_receipt *receipt) {
+    static const struct dl_field model[] = {DL_PUT_TEXT(0, dl_receipt, model)};
+    put_list(to, 3, is_given(receipt->model));
     if (is_given(receipt->model)) {
-        uint8_t *around = dl_put_map(&to);
-        dl_put_text(&to, 0, receipt->model);
-        put_list(&to, 1, receipt->release_count);
+        uint8_t *around = dl_put_map(to);
+        PUT(to, model, receipt);
+        put_list(to, 1, receipt->release_count);
         for (size_t i = 0; i < receipt->release_count; i++) {
-            dl_put_span(&to, DL_BYTES, (struct dunlin_span){receipt->releases[i], DUNLIN_DIGEST});
+            put_digest(to, receipt->releases[i]);
         }
-        to.map = around;
+        to->map = around;
     }
-    dl_put_text(&to, 4, receipt->method);
-    dl_put_text(&to, 5, "clear"); /* the keys of a microcontroller lie in no hardware of their own */
+}
+
+int dl_receipt_write(const struct dl_receipt *receipt, psa_key_id_t identity, uint8_t *out, size_t cap, size_t *size) {
+    static const struct dl_field order[] = {
+        DL_PUT_TEXT(1, dl_receipt, device),
+        DL_PUT_BYTES(2, dl_receipt, order_digest, DUNLIN_DIGEST),
+    };
+    static const struct dl_field method[] = {DL_PUT_TEXT(4, dl_receipt, method)};
+    static const struct dl_field done[] = {
+        DL_PUT_NUMBER(7, dl_receipt, files),
+        DL_PUT_NUMBER(8, dl_receipt, bytes),
+        DL_PUT_NUMBER(9, dl_receipt, time_s),
+        DL_PUT_BYTES(10, dl_receipt, kem, DUNLIN_SPKI),
+    };
+    struct dl_writer to;
+    begin(&to, out, cap);
+    PUT(&to, order, receipt);
+    put_erased(&to, receipt);
+    PUT(&to, method, receipt);
+    dl_put_key(&to, 5);
+    dl_put_text(&to, "clear"); /* the keys of a microcontroller lie in no hardware of their own */
     dl_put_key(&to, 6);
     dl_put_head(&to, DL_SIMPLE, receipt->canary_unreadable ? 21 : 20);
-    dl_put_number(&to, 7, receipt->files);
-    dl_put_number(&to, 8, receipt->bytes);
-    dl_put_number(&to, 9, receipt->time_s);
-    dl_put_bytes(&to, 10, receipt->kem, DUNLIN_SPKI);
-    return sign(&to, "dnb/v1/receipt", identity, out, cap, size);
+    PUT(&to, done, receipt);
+    return sign(&to, "dnb/v1/receipt", identity, size);
 }
 
 int dl_enrol_write(const struct dl_enrol_request *request, psa_key_id_t identity, uint8_t *out, size_t cap,
                    size_t *size) {
-    struct dl_writer to = {out, cap, false, out};
-    dl_put_map(&to);
-    dl_put_number(&to, 0, FORMAT);
-    dl_put_text(&to, 1, request->device);
-    dl_put_bytes(&to, 2, request->token_id, 8);
-    dl_put_bytes(&to, 3, request->secret, 16);
-    dl_put_bytes(&to, 4, request->identity, DUNLIN_SPKI);
-    dl_put_bytes(&to, 5, request->kem, DUNLIN_SPKI);
-    put_description(&to, 6, request->description);
-    return sign(&to, "dnb/v1/enrol", identity, out, cap, size);
+    static const struct dl_field fields[] = {
+        DL_PUT_TEXT(1, dl_enrol_request, device),
+        DL_PUT_BYTES(2, dl_enrol_request, token_id, 8),
+        DL_PUT_BYTES(3, dl_enrol_request, secret, 16),
+        DL_PUT_BYTES(4, dl_enrol_request, identity, DUNLIN_SPKI),
+        DL_PUT_BYTES(5, dl_enrol_request, kem, DUNLIN_SPKI),
+    };
+    struct dl_writer to;
+    begin(&to, out, cap);
+    PUT(&to, fields, request);
+    put_description(&to, request->description);
+    return sign(&to, "dnb/v1/enrol", identity, size);
 }

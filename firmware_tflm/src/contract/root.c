@@ -9,11 +9,10 @@ enum { THRESHOLD, KIDS };                                      /* of a role in i
 #define ROLE_COUNT 6
 
 /* The key under an id; NULL: none is. */
-static const uint8_t *find_key(struct dunlin_span payload, struct dunlin_span kid) {
-    struct dunlin_span keys = dl_content(payload, KEYS), one, spki;
+static const uint8_t *find_key(const uint8_t *root, struct dunlin_span kid) {
+    struct dunlin_span keys = dl_content(root, KEYS);
     while (keys.size > 0) {
-        dl_string(&keys, DL_BYTES, 0, SIZE_MAX, &one);
-        dl_string(&keys, DL_BYTES, 0, SIZE_MAX, &spki);
+        const struct dunlin_span one = dl_take(&keys), spki = dl_take(&keys);
         if (dl_same(one, kid)) {
             return spki.data;
         }
@@ -21,32 +20,31 @@ static const uint8_t *find_key(struct dunlin_span payload, struct dunlin_span ki
     return NULL;
 }
 
-/* Record of a role; empty: the root lacks it. */
-static struct dunlin_span find_role(struct dunlin_span payload, enum dl_role role) {
-    struct dunlin_span roles = dl_content(payload, ROLES), name, value;
+/* Record of a role; NULL: the root lacks it. */
+static const uint8_t *find_role(const uint8_t *root, enum dl_role role) {
+    struct dunlin_span roles = dl_content(root, ROLES);
     while (roles.size > 0) {
-        dl_string(&roles, DL_TEXT, 0, SIZE_MAX, &name);
-        value = dl_item(&roles);
-        if (dl_choice(DL_CHOICE_ROLE_NAME, name) == (int)role) {
-            return value;
+        const int name = dl_choice(DL_CHOICE_ROLE_NAME, dl_take(&roles));
+        const uint8_t *const record = dl_next(&roles);
+        if (name == (int)role) {
+            return record;
         }
     }
-    return roles;
+    return NULL;
 }
 
 int dl_signer(const struct dl_signers *signers, const uint8_t kid[DUNLIN_KID], const uint8_t **spki) {
     const struct dunlin_span wanted = {kid, DUNLIN_KID};
-    struct dunlin_span kids, one;
     if (!signers->root) {
         uint8_t own[DUNLIN_KID];
         *spki = signers->spki;
         return dl_kid(signers->spki, own) == 0 && memcmp(own, kid, DUNLIN_KID) == 0 ? 0 : -1;
     }
-    kids = dl_content(find_role(signers->root->payload, signers->role), KIDS);
+    const uint8_t *const root = signers->root->payload.data;
+    struct dunlin_span kids = dl_content(find_role(root, signers->role), KIDS);
     for (int place = 0; kids.size > 0; place++) {
-        dl_string(&kids, DL_BYTES, 0, SIZE_MAX, &one);
-        if (dl_same(one, wanted)) {
-            *spki = find_key(signers->root->payload, wanted);
+        if (dl_same(dl_take(&kids), wanted)) {
+            *spki = find_key(root, wanted);
             return *spki ? place : -1;
         }
     }
@@ -54,18 +52,17 @@ int dl_signer(const struct dl_signers *signers, const uint8_t kid[DUNLIN_KID], c
 }
 
 uint32_t dl_root_threshold(const struct dl_root *root, enum dl_role role) {
-    const struct dunlin_span record = find_role(root->payload, role);
-    return record.size ? (uint32_t)dl_number(record, THRESHOLD) : UINT32_MAX;
+    const uint8_t *const record = find_role(root->payload.data, role);
+    return record ? (uint32_t)dl_number(record, THRESHOLD) : UINT32_MAX;
 }
 
-static int check_role(struct dunlin_span payload, enum dl_role role) {
-    const struct dunlin_span record = find_role(payload, role);
-    struct dunlin_span kids = dl_content(record, KIDS), one;
+static int check_role(const uint8_t *root, enum dl_role role) {
+    const uint8_t *const record = find_role(root, role);
+    struct dunlin_span kids = dl_content(record, KIDS);
     const uint64_t threshold = dl_number(record, THRESHOLD);
     uint64_t count = 0;
     for (; kids.size > 0; count++) {
-        dl_string(&kids, DL_BYTES, 0, SIZE_MAX, &one);
-        if (!find_key(payload, one)) {
+        if (!find_key(root, dl_take(&kids))) {
             return DUNLIN_E_ROOT_KEY;
         }
     }
@@ -77,11 +74,9 @@ static int check_role(struct dunlin_span payload, enum dl_role role) {
 /* Each listed key must be one, and stand under its own id. */
 static int check_keys(struct dunlin_span keys) {
     uint8_t own[DUNLIN_KID];
-    struct dunlin_span kid, spki;
     int error = 0;
     while (keys.size > 0 && !error) {
-        dl_string(&keys, DL_BYTES, 0, SIZE_MAX, &kid);
-        dl_string(&keys, DL_BYTES, 0, SIZE_MAX, &spki);
+        const struct dunlin_span kid = dl_take(&keys), spki = dl_take(&keys);
         error = dl_spki_check(spki.data);
         if (!error) {
             error = dl_kid(spki.data, own);
@@ -97,9 +92,9 @@ static int read(struct dunlin_span payload, struct dl_root *root) {
     const int error = dl_schema_check(payload, DUNLIN_ROOT_BYTES, DL_RECORD_ROOT);
     if (!error) {
         root->payload = payload;
-        root->version = (uint32_t)dl_number(payload, VERSION);
-        root->epoch = (uint32_t)dl_number(payload, EPOCH);
-        root->issued = dl_number(payload, ISSUED);
+        root->version = (uint32_t)dl_number(payload.data, VERSION);
+        root->epoch = (uint32_t)dl_number(payload.data, EPOCH);
+        root->issued = dl_number(payload.data, ISSUED);
     }
     return error;
 }
@@ -107,10 +102,10 @@ static int read(struct dunlin_span payload, struct dl_root *root) {
 static int open_payload(struct dunlin_span payload, struct dl_root *root) {
     int error = read(payload, root);
     if (!error) {
-        error = check_keys(dl_content(payload, KEYS));
+        error = check_keys(dl_content(payload.data, KEYS));
     }
     for (int role = 0; role < ROLE_COUNT && !error; role++) {
-        error = check_role(payload, (enum dl_role)role);
+        error = check_role(payload.data, (enum dl_role)role);
     }
     return error;
 }

@@ -12,26 +12,22 @@
 
 bool dl_form_holds(uint8_t form, struct dunlin_span text);
 
-/* A number of the table; `negative` may be NULL. */
-static uint64_t operand(const uint8_t **type, bool *negative) {
-    struct dunlin_span in = {*type, 9};
+/* Takes a number: of the table, or of a record. */
+static uint64_t operand(const uint8_t **at) {
     uint64_t number;
-    const uint8_t major = dl_head(&in, &number);
-    *type = in.data;
-    if (negative) {
-        *negative = major == DL_NEGATIVE;
-    }
+    dl_head(at, &number);
     return number;
 }
 
 static bool is_within(const uint8_t **type, uint64_t number) {
-    const uint64_t least = operand(type, NULL);
-    return (number >= least) & (number <= operand(type, NULL));
+    const uint64_t least = operand(type);
+    return (number >= least) & (number <= operand(type));
 }
 
 static bool is_integer_within(const uint8_t **type, uint8_t major, uint64_t number) {
-    bool below;
-    const uint64_t least = operand(type, &below), most = operand(type, NULL);
+    uint64_t least;
+    const bool below = dl_head(type, &least) == DL_NEGATIVE;
+    const uint64_t most = operand(type);
     /* CBOR has -1 - n for a negative number. */
     return major == DL_NEGATIVE ? below && number <= least : (below || number >= least) && number <= most;
 }
@@ -39,8 +35,8 @@ static bool is_integer_within(const uint8_t **type, uint8_t major, uint64_t numb
 /* ---- floating point ------------------------------------------------------------------------------------------------------ */
 
 /* The bits of a double with the item's value. */
-static uint64_t real_bits(struct dunlin_span item) {
-    const uint8_t info = item.data[0] & 0x1f;
+static uint64_t real_bits(const uint8_t *item) {
+    const uint8_t info = *item & 0x1f;
     const int mantissa = info == 25 ? 10 : 23, exponent = info == 25 ? 5 : 8;
     uint64_t value;
     dl_head(&item, &value);
@@ -79,7 +75,7 @@ static bool is_bounded(uint8_t bound, uint64_t bits) {
 
 static int place_in(const uint8_t **type, struct dunlin_span text) {
     int place = -1;
-    for (int i = 0, count = (int)operand(type, NULL); i < count; i++) {
+    for (int i = 0, count = (int)operand(type); i < count; i++) {
         const struct dunlin_span one = {*type + 1, **type};
         if (dl_same(one, text)) {
             place = i;
@@ -91,10 +87,11 @@ static int place_in(const uint8_t **type, struct dunlin_span text) {
 
 /* Numbers by value, strings by their bytes, maps field by field. Both are of one type. */
 static int order(struct dunlin_span a, struct dunlin_span b) {
-    while (a.size > 0 && b.size > 0) {
+    const uint8_t *const a_end = a.data + a.size, *const b_end = b.data + b.size;
+    while (a.data < a_end && b.data < b_end) {
         uint64_t x, y;
-        const uint8_t major = dl_head(&a, &x);
-        dl_head(&b, &y);
+        const uint8_t major = dl_head(&a.data, &x);
+        dl_head(&b.data, &y);
         if (major == DL_UINT && x != y) {
             return x < y ? -1 : 1;
         }
@@ -104,7 +101,7 @@ static int order(struct dunlin_span a, struct dunlin_span b) {
             if (order) {
                 return order;
             }
-            a.data += x, a.size -= (size_t)x, b.data += y, b.size -= (size_t)y;
+            a.data += x, b.data += y;
         }
     }
     return 0;
@@ -115,7 +112,7 @@ static int order(struct dunlin_span a, struct dunlin_span b) {
 static int check(const uint8_t **type, struct dunlin_span *in);
 
 static int check_array(const uint8_t **type, struct dunlin_span inside, uint64_t count) {
-    const bool ascends = operand(type, NULL);
+    const bool ascends = operand(type);
     struct dunlin_span last = {NULL, 0};
     int error = is_within(type, count) ? 0 : DUNLIN_E_COUNT;
     while (inside.size > 0 && !error) {
@@ -132,7 +129,7 @@ static int check_array(const uint8_t **type, struct dunlin_span inside, uint64_t
 }
 
 static int check_table(const uint8_t **type, struct dunlin_span inside, uint64_t count) {
-    int error = count <= operand(type, NULL) ? 0 : DUNLIN_E_COUNT;
+    int error = count <= operand(type) ? 0 : DUNLIN_E_COUNT;
     while (inside.size > 0 && !error) {
         const uint8_t *pair = *type;
         error = check(&pair, &inside);
@@ -147,7 +144,7 @@ static int check_record(const uint8_t *field, struct dunlin_span inside) {
     for (; *field != END;) {
         const uint8_t flags = *field++;
         const bool has_default = flags & DEFAULT;
-        const uint64_t normal = has_default ? operand(&field, NULL) : 0;
+        const uint64_t normal = has_default ? operand(&field) : 0;
         const uint8_t *type = field + 1;
         field = type + *field;
         if (inside.size == 0 || inside.data[0] != (flags & KEY)) {
@@ -157,11 +154,13 @@ static int check_record(const uint8_t *field, struct dunlin_span inside) {
             continue;
         }
         inside.data++, inside.size--;
-        struct dunlin_span head = inside;
+        const uint8_t *head = inside.data;
         uint64_t argument;
         const uint8_t major = dl_head(&head, &argument);
-        const bool idle = has_default && argument == normal && (major == DL_UINT || major == DL_TEXT || major == DL_ARRAY);
-        const int error = idle ? DUNLIN_E_CANONICAL : check(&type, &inside);
+        const int error = check(&type, &inside);
+        if (has_default && argument == normal && major != DL_NEGATIVE && error != DUNLIN_E_TYPE) {
+            return DUNLIN_E_CANONICAL;
+        }
         if (error) {
             return error;
         }
@@ -174,7 +173,8 @@ static int check(const uint8_t **type, struct dunlin_span *in) {
     const struct dunlin_span item = dl_item(in);
     struct dunlin_span content = item;
     uint64_t argument;
-    const uint8_t major = dl_head(&content, &argument);
+    const uint8_t major = dl_head(&content.data, &argument);
+    content.size -= (size_t)(content.data - item.data);
     const uint8_t *shared;
     if (**type == '@') { /* the type stands elsewhere; there, none begins so */
         shared = dl_schema + ((*type)[1] << 8 | (*type)[2]);
@@ -190,10 +190,10 @@ static int check(const uint8_t **type, struct dunlin_span *in) {
     case 'C': return place_in(type, major == DL_TEXT ? content : (struct dunlin_span){NULL, 0}) < 0 ? DUNLIN_E_VALUE : 0;
     case 'B': return item.data[0] >> 1 == 0xf4 >> 1 ? 0 : DUNLIN_E_TYPE;
     case 'F': {
-        const uint8_t bound = (uint8_t)operand(type, NULL);
-        return !is_float ? DUNLIN_E_TYPE : is_bounded(bound, real_bits(item)) ? 0 : DUNLIN_E_RANGE;
+        const uint8_t bound = (uint8_t)operand(type);
+        return !is_float ? DUNLIN_E_TYPE : is_bounded(bound, real_bits(item.data)) ? 0 : DUNLIN_E_RANGE;
     }
-    case 'X': return operand(type, NULL) == argument && major == DL_UINT ? 0 : DUNLIN_E_VERSION;
+    case 'X': return operand(type) == argument && major == DL_UINT ? 0 : DUNLIN_E_VERSION;
     case 'V': return is_within(type, argument) && major == DL_UINT ? 0 : DUNLIN_E_VALUE;
     case 'U':
         if (!is_integer_within(type, major, argument)) {
@@ -206,7 +206,7 @@ static int check(const uint8_t **type, struct dunlin_span *in) {
         }
         return major != DL_BYTES ? DUNLIN_E_TYPE : 0;
     default: { /* 'T' */
-        const uint8_t form = (uint8_t)operand(type, NULL);
+        const uint8_t form = (uint8_t)operand(type);
         const bool fits = is_within(type, argument);
         return major != DL_TEXT ? DUNLIN_E_TYPE : !fits ? DUNLIN_E_RANGE : dl_form_holds(form, content) ? 0 : DUNLIN_E_VALUE;
     }
@@ -226,34 +226,29 @@ int dl_choice(uint16_t list, struct dunlin_span text) {
     return place_in(&type, text);
 }
 
-uint64_t dl_number(struct dunlin_span record, uint8_t key) {
-    struct dunlin_span value = dl_lookup(record, key);
-    uint64_t number = 0;
-    if (value.size > 0) {
-        dl_head(&value, &number);
-    }
-    return number;
+uint64_t dl_number(const uint8_t *record, uint8_t key) {
+    const uint8_t *value = dl_lookup(record, key);
+    return value ? operand(&value) : 0;
 }
 
-struct dunlin_span dl_content(struct dunlin_span record, uint8_t key) {
-    struct dunlin_span value = dl_lookup(record, key);
-    uint64_t size;
-    if (value.size > 0) {
-        dl_head(&value, &size);
-    }
-    return value;
+struct dunlin_span dl_content(const uint8_t *record, uint8_t key) {
+    return dl_inside(dl_lookup(record, key));
 }
 
-const uint8_t *dl_bytes(struct dunlin_span record, uint8_t key) {
+const uint8_t *dl_bytes(const uint8_t *record, uint8_t key) {
     const struct dunlin_span content = dl_content(record, key);
     return content.size ? content.data : NULL;
 }
 
-int dl_choice_at(struct dunlin_span record, uint8_t key, uint16_t list) {
+void dl_copy_bytes(uint8_t *to, size_t size, const uint8_t *record, uint8_t key) {
+    memcpy(to, dl_content(record, key).data, size);
+}
+
+int dl_choice_at(const uint8_t *record, uint8_t key, uint16_t list) {
     return dl_choice(list, dl_content(record, key));
 }
 
-double dl_real(struct dunlin_span record, uint8_t key) {
+double dl_real(const uint8_t *record, uint8_t key) {
     union {
         uint64_t bits;
         double number;

@@ -14,14 +14,16 @@ int dl_schema_check(struct dunlin_span record, size_t cap, uint16_t schema);
 int dl_choice(uint16_t list, struct dunlin_span text);
 
 /* Fields of a checked record. Absent: 0, empty. */
-uint64_t dl_number(struct dunlin_span record, uint8_t key);
+uint64_t dl_number(const uint8_t *record, uint8_t key);
 /* Of a string, an array, a map: what it holds. */
-struct dunlin_span dl_content(struct dunlin_span record, uint8_t key);
+struct dunlin_span dl_content(const uint8_t *record, uint8_t key);
 /* The same of a string, as a place; NULL: absent. */
-const uint8_t *dl_bytes(struct dunlin_span record, uint8_t key);
-int dl_choice_at(struct dunlin_span record, uint8_t key, uint16_t list);
+const uint8_t *dl_bytes(const uint8_t *record, uint8_t key);
+/* Copies `size` bytes of a string that has as many, by the schema. */
+void dl_copy_bytes(uint8_t *to, size_t size, const uint8_t *record, uint8_t key);
+int dl_choice_at(const uint8_t *record, uint8_t key, uint16_t list);
 /* Floating point. */
-double dl_real(struct dunlin_span record, uint8_t key);
+double dl_real(const uint8_t *record, uint8_t key);
 
 /* Text of a kind; VALUE, or RANGE, if it is not. */
 int dl_name_check(struct dunlin_span text, size_t most); /* model, variant kind: [a-z0-9][a-z0-9-]* */

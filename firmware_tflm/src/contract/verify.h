@@ -1,5 +1,7 @@
 /* From hostile bytes to facts. Every function reads a whole message that stays where it is (RAM or mapped flash) and
- * gives spans into it: nothing is copied, nothing is read again from its source after it was verified. */
+ * gives spans into it: nothing is copied, nothing is read again from its source after it was verified.
+ *
+ * What is short comes first in a struct: a Cortex-M reaches 32 bytes, or 32 words, in two bytes of code. */
 #ifndef DL_VERIFY_H
 #define DL_VERIFY_H
 
@@ -44,18 +46,18 @@ struct dl_desired { /* copied out: fits into a journal record */
     uint8_t page[DUNLIN_INDEX_PAGES][DUNLIN_DIGEST];
 };
 struct dl_directive {
-    struct dunlin_span device;
+    uint8_t models; /* how many are desired */
     uint32_t epoch;
     uint64_t seq, issued, expires;
-    uint8_t digest[DUNLIN_DIGEST];
-    uint8_t models;             /* how many are desired */
-    struct dl_desired desired;  /* the first of them */
-    char refused[DUNLIN_NAME + 1]; /* name of the second: this device holds one; empty if there is none */
+    struct dunlin_span device;
     struct dunlin_span models_map; /* for dl_wipe_check: all names */
-    const uint8_t *settings;    /* 32 bytes or NULL */
-    struct dunlin_span wipe;    /* empty: none */
-    const uint8_t *nonce;       /* 16 bytes or NULL */
-    const uint8_t *root;        /* 32 bytes or NULL: object name of the next root */
+    struct dunlin_span wipe;       /* empty: none */
+    const uint8_t *settings;       /* 32 bytes or NULL */
+    const uint8_t *nonce;          /* 16 bytes or NULL */
+    const uint8_t *root;           /* 32 bytes or NULL: object name of the next root */
+    uint8_t digest[DUNLIN_DIGEST];
+    char refused[DUNLIN_NAME + 1]; /* name of the second: this device holds one; empty if there is none */
+    struct dl_desired desired;     /* the first of them */
 };
 /* Signed by the director role; schema; across fields. */
 int dl_directive_open(struct dunlin_span envelope, const struct dl_root *root, struct dl_directive *directive);
@@ -73,7 +75,8 @@ struct dl_memory {
     const uint8_t *nonce;  /* 16 bytes */
     uint64_t time_floor;
 };
-/* 1: news; 0: the one already followed; DEVICE, EPOCH, SEQUENCE, EQUIVOCATION, FRESHNESS. */
+#define DL_FOLLOWED (-1)
+/* 0: news; DL_FOLLOWED: the one already followed; DEVICE, EPOCH, SEQUENCE, EQUIVOCATION, FRESHNESS. */
 int dl_directive_decide(const struct dl_memory *memory, const struct dl_directive *directive, uint64_t elapsed_s);
 
 struct dl_ack {
@@ -99,23 +102,21 @@ struct dl_op {
 };
 struct dl_variant { /* a variant that this device takes: copied out */
     uint8_t index;
-    char kind[24 + 1];
-    uint32_t arena;
     uint8_t payloads, model, golden; /* count, and places in payload[] */
+    uint16_t top1;                   /* permille of samples */
+    uint32_t arena, p95_us;
+    double tolerance;                /* golden: absolute, in the output's stored units */
+    const uint8_t *fit, *io;         /* records inside the manifest */
+    char kind[24 + 1];
     struct dl_payload payload[DUNLIN_PAYLOADS];
-    double tolerance; /* golden: absolute, in the output's stored units */
-    uint16_t top1;    /* permille of samples */
-    uint32_t p95_us;
-    struct dunlin_span fit, io; /* records inside the manifest */
 };
 struct dl_manifest {
-    struct dunlin_span payload;
+    uint8_t variants;
+    uint32_t counter;
+    struct dunlin_span payload, version;
+    struct dunlin_span variant_list, payload_list; /* items of the two arrays, in place */
     uint8_t digest[DUNLIN_DIGEST];
     char name[DUNLIN_NAME + 1];
-    struct dunlin_span version;
-    uint32_t counter;
-    struct dunlin_span variant_list, payload_list; /* items of the two arrays, in place */
-    uint8_t variants;
 };
 /* Signed by the release role; schema; across fields, all variants and payloads. */
 int dl_manifest_open(struct dunlin_span envelope, const struct dl_root *root, struct dl_manifest *manifest);
@@ -141,7 +142,7 @@ struct dl_description {
     size_t runtime_count;
 };
 /* How many reasons speak against it; `say` (may be NULL) hears each as one line. `fit`: record of a checked manifest. */
-int dl_fit(struct dunlin_span fit, const struct dl_description *device, void (*say)(void *ctx, const char *line),
+int dl_fit(const uint8_t *fit, const struct dl_description *device, void (*say)(void *ctx, const char *line),
            void *ctx);
 /* First variant that fits. NO_VARIANT; COUNT if it has more payloads than this device handles; SLOT_SIZE is the caller's. */
 int dl_variant_choose(const struct dl_manifest *manifest, const struct dl_description *device, struct dl_variant *variant,
@@ -186,7 +187,7 @@ int dl_tree_leaf(struct dl_tree *tree, const uint8_t leaf[DUNLIN_DIGEST]);
 int dl_tree_root(struct dl_tree *tree, uint8_t root[DUNLIN_DIGEST]);
 
 /* ---- settings, wipe orders ----------------------------------------------------------------------------------------------------- */
-struct dl_settings { /* defaults where absent */
+struct dl_settings { /* defaults where absent; in the order of their keys */
     uint32_t report_s, report_jitter_s, window, timeout_s, probation_s, probation_requests, probation_max_s, telemetry_s;
 };
 int dl_settings_open(struct dunlin_span record, struct dl_settings *settings);
@@ -217,7 +218,7 @@ struct dl_enrol_reply {
     struct dunlin_span root;   /* envelope */
     struct dunlin_span reason; /* text */
 };
-int dl_enrol_reply_open(struct dunlin_span record, struct dl_enrol_reply *reply);
+int dl_enrol_reply_open(struct dunlin_span message, struct dl_enrol_reply *reply);
 
 #ifdef __cplusplus
 }

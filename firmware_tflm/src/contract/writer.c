@@ -47,7 +47,7 @@ void dl_put_key(struct dl_writer *to, uint32_t key) {
 }
 
 void dl_put_name(struct dl_writer *to, const char *key) {
-    dl_put_span(to, DL_TEXT, (struct dunlin_span){(const uint8_t *)key, strlen(key)});
+    dl_put_text(to, key);
     count_field(to);
 }
 
@@ -56,17 +56,32 @@ void dl_put_span(struct dl_writer *to, uint8_t major, struct dunlin_span content
     put(to, content.data, content.size);
 }
 
-void dl_put_bytes(struct dl_writer *to, uint32_t key, const void *data, size_t size) {
-    dl_put_key(to, key);
-    dl_put_span(to, DL_BYTES, (struct dunlin_span){data, size});
-}
-
-void dl_put_text(struct dl_writer *to, uint32_t key, const char *text) {
-    dl_put_key(to, key);
+void dl_put_text(struct dl_writer *to, const char *text) {
     dl_put_span(to, DL_TEXT, (struct dunlin_span){(const uint8_t *)text, strlen(text)});
 }
 
-void dl_put_number(struct dl_writer *to, uint32_t key, uint64_t number) {
-    dl_put_key(to, key);
-    dl_put_head(to, DL_UINT, number);
+static void put_number(struct dl_writer *to, const struct dl_field *field, uint64_t number) {
+    if (number || !(field->key & DL_OPTIONAL)) {
+        dl_put_key(to, field->key & ~DL_OPTIONAL);
+        dl_put_head(to, DL_UINT, number);
+    }
+}
+
+static void put_string(struct dl_writer *to, const struct dl_field *field, const char *string) {
+    const size_t size = !string ? 0 : field->major == DL_TEXT ? strlen(string) : field->size;
+    if (size || !(field->key & DL_OPTIONAL)) {
+        dl_put_key(to, field->key & ~DL_OPTIONAL);
+        dl_put_span(to, field->major, (struct dunlin_span){(const uint8_t *)string, size});
+    }
+}
+
+void dl_put_fields(struct dl_writer *to, const struct dl_field *field, size_t count, const void *record) {
+    for (; count > 0; count--, field++) {
+        const void *const member = (const uint8_t *)record + field->at;
+        if (field->major != DL_UINT) {
+            put_string(to, field, *(const char *const *)member);
+        } else {
+            put_number(to, field, field->size == 4 ? *(const uint32_t *)member : *(const uint64_t *)member);
+        }
+    }
 }

@@ -43,6 +43,7 @@ enum dl_key { /* journal records; dl_store keys */
     DL_KEY_STREAM,
     DL_KEY_WIPE,     /* order that is being carried out */
     DL_KEY_RECEIPT,  /* digest of the last order carried out, then the receipt's envelope */
+    DL_KEY_ORDERS,   /* digests of the last orders carried out, the newest first */
     DL_KEY_EVENT = 16 /* and the DL_EVENTS - 1 behind it */
 };
 
@@ -57,6 +58,12 @@ struct dl_claimed { /* while enrolment is underway */
     char device[DUNLIN_DEVICE + 1];
     uint8_t zero[3];
 };
+#define DL_FLOORS 4
+struct dl_floor { /* of a model that was desired, here or not any more; 0 is not kept */
+    uint32_t floor;
+    char model[DUNLIN_NAME + 1];
+    uint8_t zero[3];
+};
 struct dl_followed { /* of the last directive that was accepted */
     uint64_t seq, time_floor;
     uint32_t lived;     /* seconds that the device had run when this was written */
@@ -65,6 +72,7 @@ struct dl_followed { /* of the last directive that was accepted */
     uint32_t epoch;
     uint8_t has_model, has_settings, has_next_root, lease_said;
     uint8_t digest[DUNLIN_DIGEST], settings[DUNLIN_DIGEST], next_root[DUNLIN_DIGEST];
+    struct dl_floor floors[DL_FLOORS];
     char refused[DUNLIN_NAME + 1]; /* a second model that was desired */
     uint8_t zero[3];
 };
@@ -85,13 +93,13 @@ struct dl_wipe { /* a journaled intent */
     uint8_t order[DUNLIN_DIGEST];
     uint8_t release[2][DUNLIN_DIGEST]; /* what lay in the slots */
     char model[DUNLIN_NAME + 1];       /* empty: no model is touched */
-    uint8_t releases, whole, kem, erase; /* count; the whole device; key generation before; slots are erased */
+    uint8_t releases, whole, kem, erase; /* count; the whole device; key generation before; both slots are erased */
     uint8_t underway;
     uint8_t zero[2];
 };
 _Static_assert(sizeof(struct dl_identity) == 40, "journal record");
 _Static_assert(sizeof(struct dl_claimed) == 96, "journal record");
-_Static_assert(sizeof(struct dl_followed) == 168, "journal record");
+_Static_assert(sizeof(struct dl_followed) == 328, "journal record");
 _Static_assert(sizeof(struct dl_stream) == 24, "journal record");
 _Static_assert(sizeof(struct dl_event_record) == 160, "journal record");
 _Static_assert(sizeof(struct dl_wipe) == 136, "journal record");
@@ -127,23 +135,7 @@ struct dl_work {
     struct dl_hash hash;
 };
 
-struct dl_device { /* what is short and used most comes first: on a Cortex-M far fields cost code */
-    unsigned todo;                   /* DL_DO_... that are left */
-    uint32_t now_ms, second_ms;      /* milliseconds that wrap; when the running second began */
-    uint32_t lived, uptime_s;        /* seconds that the device has run: over all boots (to the hour), since boot */
-    uint32_t lived_kept;             /* ... when it was journaled */
-    uint32_t still;                  /* steps since the clock moved */
-    uint32_t boots, reports;
-    uint32_t report_at_ms, report_last_ms, events_due_ms, enrol_at_ms, refused_ms, trial_from_s;
-    uint32_t event_sent, event_sending;
-    uint32_t erase_at;               /* in both slots together */
-    uint32_t job_seen;               /* bytes whose digest was looked at */
-    uint32_t served, trial_served;
-    uint32_t named_at_ms;            /* when the next root, or the settings, are asked for again */
-    int32_t message_wipe;            /* what came of the wipe order: 0 carry out, 1 none, else why not */
-    int32_t walk_code;               /* why the directive was refused that names walk_root */
-    int32_t refused_code;            /* last refusal that became an event: a gateway may repeat bad input for ever */
-    uint16_t receipts;               /* bit per place of an event: not to be dropped */
+struct dl_device { /* the shortest first: a Cortex-M reaches 32 bytes, or 32 words, in two bytes of code */
     uint8_t job, job_kind;           /* enum dl_job; kind of the offer */
     uint8_t message_stage;           /* 0: no offered message is in `message` */
     uint8_t message_kind;
@@ -153,8 +145,29 @@ struct dl_device { /* what is short and used most comes first: on a Cortex-M far
     uint8_t loaded;                  /* slot in the interpreter, or DL_NO_SLOT */
     uint8_t checked;                 /* bit per slot: its SHA-256 held since boot */
     bool walking;                    /* a directive that was refused names walk_root */
+    bool wipe_failed;                /* a sector of the slots could not be erased */
+    bool serve_again;                /* some time after crypto_ms */
     bool clock_said, wipe_stuck, settings_due, report_due, trial_failed;
+    uint16_t receipts;               /* bit per place of an event: not to be dropped */
+    struct dunlin_port port;
+    unsigned todo;                   /* DL_DO_... that are left */
+    uint32_t now_ms;                 /* milliseconds that wrap */
+    uint32_t lived, uptime_s;        /* seconds that the device has run: over all boots (see DL_BOOT_S), since boot */
+    uint32_t lived_kept;             /* ... when it was journaled */
+    uint32_t still;                  /* steps since the clock moved */
+    uint32_t boots, reports;
+    uint32_t report_at_ms, report_last_ms, events_due_ms, enrol_at_ms, refused_ms, trial_from_s;
+    uint32_t event_sent, event_sending;
+    uint32_t erase_at;               /* in both slots together */
+    uint32_t job_seen;               /* bytes whose digest was looked at */
+    uint32_t served, trial_served;
+    uint32_t named_at_ms;            /* when the next root, or the settings, are asked for again */
+    uint32_t crypto_ms;              /* when the crypto library kept the serving slot from being loaded */
+    int32_t message_wipe;            /* what came of the wipe order: 0 carry out, -1 none, else why not */
+    int32_t walk_code;               /* why the directive was refused that names walk_root */
+    int32_t refused_code;            /* last refusal that became an event: a gateway may repeat bad input for ever */
 
+    uint64_t clock_ms, second_ms;    /* what the board said; when the running second began */
     struct dl_work work;
     struct dl_state state;
     struct dl_settings settings;
@@ -163,7 +176,6 @@ struct dl_device { /* what is short and used most comes first: on a Cortex-M far
     struct dl_followed followed;
     struct dl_stream stream;
     struct dl_store store;
-    struct dunlin_port port;
     struct dunlin_config config;
     struct dl_desired desired;
     struct dl_variant variant;
@@ -203,6 +215,9 @@ void dl_journal_load(struct dl_device *d);
 int dl_journal(struct dl_device *d, uint16_t key, const void *data, size_t size, bool more);
 int dl_save(struct dl_device *d, uint16_t key, bool more);
 int dl_drop(struct dl_device *d, uint16_t key, bool more);
+/* A boot counts as a minute more of running time, which is journaled when it has doubled since boot, then by the hour: a
+ * device whose power is cut often grows older by at least half of the time that it runs. */
+#define DL_BOOT_S 60
 bool dl_clock_step(struct dl_device *d);
 void dl_log(const struct dl_device *d, const char *what, int code);
 int dl_root_in_force(const struct dl_device *d, struct dl_root *root);
@@ -237,6 +252,7 @@ void dl_settings_load(struct dl_device *d);
 bool dl_enrol_step(struct dl_device *d);
 void dl_claim_arrived(struct dl_device *d, struct dunlin_span message);
 void dl_enrol_reply_arrived(struct dl_device *d, struct dunlin_span message);
+int dl_claim_forget(struct dl_device *d);
 
 /* ---- fetch.c, fill.c, serve.c, wipe.c -------------------------------------------------------------------------- */
 /* Give the update machine an event: journal what it says, and note what is to be done. */
@@ -253,7 +269,8 @@ void dl_fill_arrived(struct dl_device *d, uint8_t job, struct dunlin_span bytes)
 bool dl_erase_step(struct dl_device *d);
 /* The next sector of those slots whose bit is set in `slots`, in both from erase_at 0 on: AGAIN, 0 at the end, FLASH. */
 int dl_erase_some(struct dl_device *d, uint8_t slots);
-/* Open what lies in a slot: slot and variant of the device are then that slot's. MODEL: nothing usable. */
+/* Open what lies in a slot: slot, variant and scratch manifest of the device are then that slot's. INSTALLED: nothing
+ * usable. CRYPTO: it could not be looked at. */
 int dl_slot_open(struct dl_device *d, uint8_t slot);
 bool dl_serve_step(struct dl_device *d); /* load, test, probation */
 /* 4 KiB of a slot's payloads against their SHA-256: AGAIN, 0, INSTALLED. work.payload and work.at say where. */

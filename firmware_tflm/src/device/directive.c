@@ -5,7 +5,7 @@
 #include "device/device.h"
 
 enum { STAGE_NONE, STAGE_OPEN, STAGE_WIPE, STAGE_ACCEPT };
-enum { WIPE_CARRY_OUT = 0, WIPE_NONE = 1 };
+enum { WIPE_NONE = -1, WIPE_CARRY_OUT };
 
 /* Until then no other GET is begun: its name and size are those of the message that lies here. */
 static void finish(struct dl_device *d, bool took)
@@ -52,15 +52,15 @@ static void open_directive(struct dl_device *d)
         memory.epoch = root.epoch;
         rc = dl_directive_decide(&memory, directive, d->lived - d->followed.floor_at);
     }
-    if (rc > 0) {
+    if (!rc) {
         d->message_stage = STAGE_WIPE;
         return;
     }
-    if (rc < 0 && walk(d, rc)) {
+    if (rc != DL_FOLLOWED && walk(d, rc)) {
         finish(d, false);
         return;
     }
-    if (rc < 0)
+    if (rc != DL_FOLLOWED)
         dl_refusal(d, DL_EVENT_DIRECTIVE_REFUSED, rc);
     finish(d, true);
 }
@@ -91,13 +91,15 @@ static void check_wipe(struct dl_device *d)
 /* This device holds one model: of several the one that it has, else the first. */
 static void choose_model(const struct dl_device *d, struct dl_directive *directive)
 {
-    struct dunlin_span in = directive->models_map, name, record;
+    struct dunlin_span in = directive->models_map, record;
+    bool present;
 
     if (directive->models < 2 || strcmp(directive->desired.model, d->desired.model) == 0)
         return;
-    while (in.size && dl_string(&in, DL_TEXT, 0, SIZE_MAX, &name) == 0) {
+    while (in.size) {
+        present = dl_is(dl_take(&in), d->desired.model);
         record = dl_item(&in);
-        if (!dl_is(name, d->desired.model))
+        if (!present)
             continue;
         memcpy(directive->refused, directive->desired.model, sizeof directive->refused);
         memset(&directive->desired, 0, sizeof directive->desired);
@@ -130,21 +132,43 @@ static void remember(struct dl_device *d, const struct dl_directive *directive)
     d->settings_due = d->report_due = true;
     d->named_at_ms = d->now_ms;
     d->named_misses = 0;
+    d->walking = false;
+}
+
+/* A model's floor only rises, also over its removal; a root with a higher epoch alone begins anew. */
+static void keep_floor(struct dl_followed *f, struct dl_desired *desired)
+{
+    struct dl_floor *known = f->floors, *end = known + DL_FLOORS;
+
+    while (known < end && known->model[0] && strcmp(known->model, desired->model) != 0)
+        known++;
+    if (known == end || (!known->model[0] && !desired->floor))
+        return;
+    memcpy(known->model, desired->model, sizeof known->model);
+    if (known->floor < desired->floor)
+        known->floor = desired->floor;
+    desired->floor = known->floor;
 }
 
 static void accept(struct dl_device *d)
 {
     struct dl_directive *directive = &d->scratch.directive;
     struct dl_desired *desired = &directive->desired;
-    bool wipe = d->message_wipe == WIPE_CARRY_OUT, granted, refused;
+    bool wipe = d->message_wipe == WIPE_CARRY_OUT, changed, refused;
 
     choose_model(d, directive);
-    if (!directive->models)
+    if (directive->models)
+        keep_floor(&d->followed, desired);
+    else
         memset(desired, 0, sizeof *desired);
+    if (wipe) { /* also one that could not be carried out the last time */
+        d->wipe_stuck = false;
+        d->wipe_stage = 0;
+    }
     /* Another model, or none: the present one is to go, and is told of under its own name. */
-    if (!wipe && d->followed.has_model && strcmp(desired->model, d->desired.model) != 0)
+    if (!(wipe && d->wipe.erase) && d->followed.has_model && strcmp(desired->model, d->desired.model) != 0)
         dl_feed(d, DL_ON_UNDESIRED, NULL, 0);
-    granted = memcmp(desired->grant, d->desired.grant, sizeof desired->grant) != 0;
+    changed = memcmp(desired, &d->desired, sizeof *desired) != 0;
     refused = directive->models > 1 && strcmp(directive->refused, d->followed.refused) != 0;
     remember(d, directive);
     memcpy(d->followed.refused, directive->refused, sizeof d->followed.refused);
@@ -158,13 +182,13 @@ static void accept(struct dl_device *d)
     }
     if (refused)
         (void)dl_event(d, DL_EVENT_UPDATE_REFUSED, DUNLIN_E_NO_SLOT, NULL, false);
-    if (d->message_wipe < 0)
+    if (d->message_wipe > 0)
         dl_refusal(d, DL_EVENT_WIPE_REFUSED, d->message_wipe);
     dl_settings_load(d);
     finish(d, true);
     dl_reconcile(d);
-    if (granted && !d->wipe.underway)
-        dl_feed(d, DL_ON_GRANTED, NULL, 0);
+    if (changed && !d->wipe.underway)
+        dl_feed(d, DL_ON_DIRECTED, NULL, 0);
 }
 
 static void open_ack(struct dl_device *d)
@@ -221,7 +245,8 @@ void dl_root_arrived(struct dl_device *d, struct dunlin_span envelope)
         rc = dl_root_next(envelope, &current, &next);
     d->walking = false;
     if (rc) {
-        dl_copy_digest(d->bad_root, d->link.get.name);
+        if (rc != DUNLIN_E_CRYPTO)
+            dl_copy_digest(d->bad_root, d->link.get.name);
         dl_refusal(d, DL_EVENT_DIRECTIVE_REFUSED, rc);
         return;
     }
@@ -230,8 +255,10 @@ void dl_root_arrived(struct dl_device *d, struct dunlin_span envelope)
         f->epoch = next.epoch;
         f->seq = 0;
         memset(f->digest, 0, sizeof f->digest);
+        memset(f->floors, 0, sizeof f->floors);
     }
     dl_copy_digest(d->root_name, d->link.get.name);
+    memset(d->bad_root, 0, sizeof d->bad_root); /* it may have been too early only */
     if (!dl_journal(d, DL_KEY_ROOT, envelope.data, envelope.size, true) && !dl_save(d, DL_KEY_FOLLOWED, true))
         (void)dl_event(d, DL_EVENT_ROOT_CHANGED, 0, NULL, false);
 }

@@ -60,24 +60,15 @@ static int find_keys(struct dl_device *d)
     return rc;
 }
 
-/* Without entropy the nonce is still another one each boot, so no old directive answers it. */
+/* Without entropy the nonce is still another one each boot, which is an event: so no old directive answers it. */
 static bool make_nonce(struct dl_device *d, uint8_t nonce[DUNLIN_ID])
 {
-    struct {
-        uint8_t stream[DUNLIN_ID];
-        uint64_t last;
-        uint32_t boots, zero;
-    } seed;
     uint8_t digest[DUNLIN_DIGEST];
 
     if (psa_generate_random(nonce, DUNLIN_ID) == PSA_SUCCESS)
         return true;
-    memset(&seed, 0, sizeof seed);
-    memcpy(seed.stream, d->stream.id, sizeof seed.stream);
-    seed.last = d->stream.last;
-    seed.boots = d->boots;
     memset(digest, 0, sizeof digest);
-    (void)dl_sha256((struct dunlin_span){(const uint8_t *)&seed, sizeof seed}, digest);
+    (void)dl_sha256((struct dunlin_span){(const uint8_t *)&d->stream, sizeof d->stream}, digest);
     memcpy(nonce, digest, DUNLIN_ID);
     return false;
 }
@@ -94,7 +85,7 @@ static void find_runtime(struct dl_device *d)
     d->runtime.any_op = d->runtime.ops == NULL;
 }
 
-int dunlin_open(struct dunlin *self, const struct dunlin_port *port, const struct dunlin_config *config)
+static int start(struct dunlin *self, const struct dunlin_port *port, const struct dunlin_config *config)
 {
     struct dl_device *d = inner(self);
     uint8_t nonce[DUNLIN_ID];
@@ -103,7 +94,7 @@ int dunlin_open(struct dunlin *self, const struct dunlin_port *port, const struc
 
     if (!port || !config || !port->flash || !port->pipe || !port->board || !config->arena ||
         !text_fits(config->agent_version, 64) || !text_fits(port->board->hardware_class, 64) ||
-        !text_fits(port->board->arch, 64))
+        !text_fits(port->board->arch, 64) || !text_fits(port->board->keystore, 64))
         return DUNLIN_E_ARGUMENT;
     memset(self, 0, sizeof *self);
     d->port = *port;
@@ -114,14 +105,18 @@ int dunlin_open(struct dunlin *self, const struct dunlin_port *port, const struc
         rc = dl_store_open(&d->store, port->flash, port->board, port->layout.store, port->layout.store_size);
     if (rc)
         return rc;
-    d->now_ms = d->second_ms = d->work.pause_until = (uint32_t)port->board->uptime_ms(port->board->ctx);
+    d->clock_ms = d->second_ms = port->board->uptime_ms(port->board->ctx);
+    d->now_ms = d->work.pause_until = (uint32_t)d->clock_ms;
     dl_journal_load(d);
+    if (d->identity.enrolled && d->claim.device[0]) /* power failed before it was forgotten */
+        (void)dl_claim_forget(d);
     d->boots++;
+    d->lived = d->lived_kept = d->followed.lived += DL_BOOT_S;
     entropy = make_nonce(d, nonce);
     dl_transfer_open(&d->link, port->pipe, d->identity.device, d->identity.enrolled, nonce);
     d->link.now = d->link.hello_due = d->report_at_ms = d->events_due_ms = d->enrol_at_ms = d->now_ms;
     d->work.key_payload = 0xff;
-    if (!dl_save(d, DL_KEY_BOOTS, true))
+    if (!dl_save(d, DL_KEY_BOOTS, true) && !dl_save(d, DL_KEY_FOLLOWED, true))
         (void)dl_event(d, DL_EVENT_BOOT, 0, NULL, false);
     if (!entropy)
         dl_fault(d, DUNLIN_E_ENTROPY);
@@ -133,12 +128,17 @@ int dunlin_open(struct dunlin *self, const struct dunlin_port *port, const struc
     dl_feed(d, DL_ON_BOOT, NULL, 0);
     if (d->store.broken && d->state.serving != DL_NO_SLOT)
         d->todo |= DL_DO_SERVE; /* a trial cannot be counted: what is known to be good serves */
-    if (d->wipe.underway)
+    if (d->wipe.underway && d->wipe.erase)
         return DUNLIN_OK;
     while (d->todo & (DL_DO_UNLOAD | DL_DO_SERVE | DL_DO_LOAD | DL_DO_TEST))
         (void)dl_serve_step(d);
     dl_reconcile(d);
     return DUNLIN_OK;
+}
+
+int dunlin_open(struct dunlin *self, const struct dunlin_port *port, const struct dunlin_config *config)
+{
+    return -start(self, port, config);
 }
 
 /* ---- step ------------------------------------------------------------------------------------------------------ */
@@ -166,6 +166,8 @@ static bool connect_step(struct dl_device *d)
         return false;
     d->link.connected = false;
     d->report_due = true;
+    /* Moments that passed long ago would seem to lie ahead once the clock has wrapped. */
+    d->work.pause_until = d->named_at_ms = d->enrol_at_ms = d->now_ms;
     dl_events_again(d);
     return true;
 }
@@ -176,7 +178,7 @@ int dunlin_step(struct dunlin *self)
     bool linked;
 
     if (!self)
-        return DUNLIN_E_ARGUMENT;
+        return -DUNLIN_E_ARGUMENT;
     d = inner(self);
     dl_kick(d);
     if (dl_clock_step(d))
@@ -188,16 +190,15 @@ int dunlin_step(struct dunlin *self)
 
 /* ---- for the application --------------------------------------------------------------------------------------- */
 
-int dunlin_infer(struct dunlin *self, const struct dunlin_span *inputs, size_t input_count, struct dunlin_span *outputs,
+static int infer(struct dl_device *d, const struct dunlin_span *inputs, size_t input_count, struct dunlin_span *outputs,
                  size_t output_count)
 {
-    struct dl_device *d = inner(self);
     bool trial = d->state.phase == DUNLIN_PROBATION;
     int rc;
 
-    if (d->state.phase >= DUNLIN_STAGED && d->state.phase <= DUNLIN_TESTING)
+    if (d->state.phase >= DUNLIN_STAGED && d->state.phase <= DUNLIN_TESTING && !d->store.broken)
         return DUNLIN_E_AGAIN;
-    if (d->loaded == DL_NO_SLOT || d->wipe.underway)
+    if (d->loaded == DL_NO_SLOT || (d->wipe.underway && d->wipe.erase))
         return DUNLIN_E_NO_MODEL;
     if (d->desired.lease_action == DL_LEASE_STOP && lease_over(d))
         return DUNLIN_E_LEASE;
@@ -209,6 +210,12 @@ int dunlin_infer(struct dunlin *self, const struct dunlin_span *inputs, size_t i
         d->trial_failed = true;
     }
     return rc;
+}
+
+int dunlin_infer(struct dunlin *self, const struct dunlin_span *inputs, size_t input_count, struct dunlin_span *outputs,
+                 size_t output_count)
+{
+    return -infer(inner(self), inputs, input_count, outputs, output_count);
 }
 
 void dunlin_status(const struct dunlin *self, struct dunlin_status *status)

@@ -6,16 +6,21 @@
 #define REPLY_MS 60000 /* no reply for so long: the same request again */
 
 /* What the device is called from now on, in the journal and on the line. */
-static int name(struct dl_device *d, const char *device, bool claimed)
+static int name(struct dl_device *d)
 {
     int rc;
 
-    memcpy(d->identity.device, device, sizeof d->identity.device);
-    rc = claimed ? dl_save(d, DL_KEY_CLAIM, true) : dl_drop(d, DL_KEY_CLAIM, true);
-    if (!rc)
-        rc = dl_save(d, DL_KEY_IDENTITY, false);
+    memcpy(d->identity.device, d->claim.device, sizeof d->identity.device);
+    rc = dl_save(d, DL_KEY_IDENTITY, false);
     dl_transfer_introduce(&d->link, d->identity.enrolled);
     return rc;
+}
+
+/* Its secret is used up: out of memory and flash with it. */
+int dl_claim_forget(struct dl_device *d)
+{
+    dl_wipe(&d->claim, sizeof d->claim);
+    return dl_store_scrub(&d->store, DL_KEY_CLAIM);
 }
 
 /* Only a device that is not enrolled takes one. */
@@ -41,14 +46,15 @@ void dl_claim_arrived(struct dl_device *d, struct dunlin_span message)
     memcpy(d->claim.device, device.data, device.size);
     dl_wipe(&claim, sizeof claim);
     d->enrol_at_ms = d->now_ms;
-    (void)name(d, d->claim.device, true);
+    (void)dl_save(d, DL_KEY_CLAIM, true);
+    (void)name(d);
 }
 
 static int issued(struct dl_device *d, struct dunlin_span envelope)
 {
     struct dl_followed *f = &d->followed;
     struct dl_root root;
-    int rc = dl_root_first(envelope, d->claim.root_digest, &root);
+    int rc = dl_root_first(envelope, d->claim.root_digest, &root), forgot;
 
     if (rc)
         return rc;
@@ -62,9 +68,9 @@ static int issued(struct dl_device *d, struct dunlin_span envelope)
     if (!rc)
         rc = dl_save(d, DL_KEY_FOLLOWED, true);
     if (!rc)
-        rc = name(d, d->claim.device, false);
-    dl_wipe(&d->claim, sizeof d->claim);
-    return rc ? rc : dl_store_scrub(&d->store); /* the claim's secret is used up: out of flash with it */
+        rc = name(d);
+    forgot = dl_claim_forget(d);
+    return rc ? rc : forgot;
 }
 
 void dl_enrol_reply_arrived(struct dl_device *d, struct dunlin_span message)
@@ -78,8 +84,8 @@ void dl_enrol_reply_arrived(struct dl_device *d, struct dunlin_span message)
     if (!rc && reply.status == DL_ENROL_PENDING) {
         d->enrol_at_ms = d->now_ms + 1000 * reply.poll_s;
     } else if (!rc && reply.status == DL_ENROL_REFUSED) {
-        dl_wipe(&d->claim, sizeof d->claim);
-        (void)name(d, d->claim.device, false);
+        (void)dl_claim_forget(d);
+        (void)name(d); /* none */
         dl_log(d, "the server refuses this claim", 0);
     } else {
         if (!rc)

@@ -52,19 +52,20 @@ static void arrived(struct dl_device *d, uint8_t job, struct dunlin_span bytes)
     }
 }
 
-/* The report names what does not come, and the server sends it again. */
-static void note_missing(struct dl_device *d)
+/* The report names what does not come, and the server sends it again. False: it does already. */
+static bool note_missing(struct dl_device *d)
 {
     const uint8_t *name = d->link.get.name;
     unsigned i;
 
     if (d->missing_count == DL_MISSING)
-        return;
+        return false;
     for (i = 0; i < d->missing_count; i++)
         if (dl_same_digest(d->missing[i], name))
-            return;
+            return false;
     dl_copy_digest(d->missing[d->missing_count++], name);
     d->report_due = true;
+    return true;
 }
 
 /* The next root and settings must not keep a slot from being filled. */
@@ -75,9 +76,10 @@ static void named_not_there(struct dl_device *d)
         d->named_misses++;
     if (d->named_misses * (PAUSE_MS / 1000u) < d->settings.timeout_s)
         return;
-    note_missing(d);
-    if (d->walking)
+    (void)note_missing(d);
+    if (d->walking) /* until the directive that names it is offered again */
         dl_refusal(d, DL_EVENT_DIRECTIVE_REFUSED, d->walk_code);
+    d->walking = false;
 }
 
 static void not_there(struct dl_device *d, uint8_t job)
@@ -92,8 +94,11 @@ static void not_there(struct dl_device *d, uint8_t job)
     }
     if (!d->work.missing_since)
         d->work.missing_since = d->now_ms | 1;
-    if (dl_due(d->now_ms, d->work.missing_since + 1000 * d->settings.timeout_s))
-        note_missing(d);
+    if (dl_due(d->now_ms, d->work.missing_since + 1000 * d->settings.timeout_s) && note_missing(d) &&
+        job == DL_JOB_CHUNK) {
+        dl_fill_stage(d, DL_WORK_RESUME, 0); /* is the name right that lies in flash? */
+        return;
+    }
     /* Asking for the next chunks, too, lets the gateway fetch several at a time. */
     if (job == DL_JOB_CHUNK && ++d->work.nones < d->settings.window) {
         d->work.at++;

@@ -289,14 +289,23 @@ static void erase_one(struct dl_device *d)
         d->work.at += flash_of(d)->sector;
 }
 
+/* Leaves are names, too: with a wrong one the download would never end. */
 static void resume(struct dl_device *d)
 {
-    if (dl_slot_open(d, d->state.trial)) {
+    int rc = dl_slot_open(d, d->state.trial);
+    uint32_t first = 0;
+    unsigned i;
+
+    for (i = 0; !rc && i < d->variant.payloads; first += d->variant.payload[i++].chunks)
+        rc = check_tree(d, &d->variant.payload[i], first);
+    if (rc == DUNLIN_E_CRYPTO) {
+        dl_pause(d);
+    } else if (rc) {
         dl_feed(d, DL_ON_REPLAN, NULL, 0);
-        return;
+    } else {
+        d->work.have = dl_slot_count(flash_of(d), &d->slot);
+        dl_fill_stage(d, DL_WORK_CHUNKS, 0);
     }
-    d->work.have = dl_slot_count(flash_of(d), &d->slot);
-    dl_fill_stage(d, DL_WORK_CHUNKS, 0);
 }
 
 static void hash_some(struct dl_device *d)
@@ -308,7 +317,7 @@ static void hash_some(struct dl_device *d)
     if (!rc)
         d->checked |= (uint8_t)(1u << d->state.trial);
     dl_fill_stop(d);
-    dl_feed(d, rc ? DL_ON_DAMAGED : DL_ON_DOWNLOADED, NULL, rc);
+    dl_feed(d, rc == DUNLIN_E_CRYPTO ? DL_ON_FAILED : rc ? DL_ON_DAMAGED : DL_ON_DOWNLOADED, NULL, rc);
 }
 
 void dl_fill_arrived(struct dl_device *d, uint8_t job, struct dunlin_span bytes)
@@ -377,6 +386,7 @@ bool dl_erase_step(struct dl_device *d)
     rc = dl_erase_some(d, d->state.erase);
     if (rc == DUNLIN_E_AGAIN)
         return true;
+    d->erase_at = 0;
     d->todo &= ~(unsigned)DL_DO_ERASE;
     if (rc)
         dl_fault(d, rc); /* again at the next boot */

@@ -3,6 +3,7 @@
 #include "device/device.h"
 
 #define HOUR_S 3600
+#define SLEEP_MS ((1ull << 35) - 1) /* longer sleep counts as this: a year */
 #define STILL_STEPS 50000u /* without a millisecond: the fastest processor takes several for so many */
 
 /* Records that are a part of struct dl_device as it stands. */
@@ -75,26 +76,36 @@ static bool clock_wrong(struct dl_device *d)
     return true;
 }
 
-/* Time goes on by what the board says, but never back; and each hour of it is kept. */
+static bool is_to_be_kept(const struct dl_device *d)
+{
+    uint32_t since = d->lived - d->lived_kept;
+
+    return since >= HOUR_S || (since >= 2 * DL_BOOT_S && since >= d->uptime_s / 2);
+}
+
+/* Time goes on by what the board says, but never back. */
 bool dl_clock_step(struct dl_device *d)
 {
-    uint32_t now = (uint32_t)d->port.board->uptime_ms(d->port.board->ctx);
-    uint64_t wall;
+    uint64_t now = d->port.board->uptime_ms(d->port.board->ctx), passed = now - d->second_ms, wall;
+    uint32_t seconds;
 
-    if (now == d->now_ms)
+    if (now == d->clock_ms)
         return ++d->still == STILL_STEPS && clock_wrong(d);
-    if (!dl_due(now, d->now_ms))
+    if (now < d->clock_ms)
         return clock_wrong(d);
-    d->now_ms = now;
+    d->clock_ms = now;
+    d->now_ms = (uint32_t)now;
     d->still = 0;
-    for (; d->now_ms - d->second_ms >= 1000; d->second_ms += 1000) {
-        d->lived++;
-        d->uptime_s++;
-    }
+    if (passed > SLEEP_MS)
+        passed = SLEEP_MS;
+    seconds = (uint32_t)(passed >> 3) / 125u; /* a division of 64 bits would cost code */
+    d->second_ms = now - (passed - 1000 * (uint64_t)seconds);
+    d->lived += seconds;
+    d->uptime_s += seconds;
     wall = dl_wall_clock(d);
     if (wall && wall < d->followed.time_floor && clock_wrong(d))
         return true;
-    if (d->lived - d->lived_kept < HOUR_S || d->store.broken)
+    if (!is_to_be_kept(d) || d->store.broken)
         return false;
     d->lived_kept = d->followed.lived = d->lived;
     (void)dl_save(d, DL_KEY_FOLLOWED, false);

@@ -21,7 +21,7 @@ struct dl_description dl_describe(const struct dl_device *d)
     struct dl_description description = {
         .hardware_class = board->hardware_class,
         .arch = board->arch,
-        .keystore = "flash",
+        .keystore = board->keystore,
         .model_store = "plain-flash",
         .memory = board->memory,
         .flash = d->port.layout.slot_size,
@@ -94,7 +94,12 @@ bool dl_report_step(struct dl_device *d)
     if (d->followed.refused[0])
         report.refused_model = d->followed.refused;
     report.device = &description;
-    report.number = ((uint64_t)d->boots << NUMBERS_LOG2) + ++d->reports;
+    if (++d->reports >> NUMBERS_LOG2) { /* the next block is another boot's: take one */
+        d->boots++;
+        d->reports = 1;
+        (void)dl_save(d, DL_KEY_BOOTS, false);
+    }
+    report.number = ((uint64_t)d->boots << NUMBERS_LOG2) + d->reports;
     report.uptime_s = d->uptime_s;
     report.time_s = dl_wall_clock(d);
     report.agent_version = d->config.agent_version;

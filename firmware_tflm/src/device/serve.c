@@ -4,6 +4,7 @@
 #include "device/device.h"
 
 #define HASH_BYTES 4096
+#define CRYPTO_MS 10000 /* then what could not be looked at is looked at again */
 
 void dl_feed(struct dl_device *d, enum dl_update_event event, const uint8_t *release, int code)
 {
@@ -14,8 +15,13 @@ void dl_feed(struct dl_device *d, enum dl_update_event event, const uint8_t *rel
 
     if (effects & DL_DO_JOURNAL &&
         (d->store.broken || (note.kind >= 0 && dl_event(d, note.kind, note.code, about, true)) ||
-         dl_save(d, DL_KEY_STATE, false))) {
-        d->state = before; /* what cannot be remembered is not begun */
+         dl_save(d, DL_KEY_STATE, false)) &&
+        event != DL_ON_SERVING_DAMAGED) {
+        /* What cannot be remembered is not begun, and what is known to be good serves; unless that is damaged, which each
+         * boot finds out anew. */
+        d->state = before;
+        if (before.serving != DL_NO_SLOT)
+            d->todo |= DL_DO_SERVE;
         return;
     }
     d->report_due |= d->state.phase != before.phase;
@@ -42,11 +48,15 @@ int dl_slot_open(struct dl_device *d, uint8_t slot)
     struct dunlin_span envelope;
     struct dl_slot found;
     uint8_t variant;
+    int rc;
 
     if (!dl_slot_read(d->port.flash, layout->slot[slot], layout->slot_size, release, &found, &variant))
         return DUNLIN_E_INSTALLED;
     envelope = dl_slot_manifest(d->port.flash, &found);
-    if (dl_manifest_open_known(envelope, release, manifest) || dl_variant_at(manifest, variant, &d->variant) ||
+    rc = dl_manifest_open_known(envelope, release, manifest);
+    if (rc == DUNLIN_E_CRYPTO)
+        return rc;
+    if (rc || dl_variant_at(manifest, variant, &d->variant) ||
         dl_slot_layout(&d->slot, &d->variant, layout->slot[slot], layout->slot_size, d->port.flash) ||
         d->slot.chunks != found.chunks)
         return DUNLIN_E_INSTALLED;
@@ -79,7 +89,9 @@ int dl_hash_step(struct dl_device *d)
     w->at += (uint32_t)size;
     if (w->at < bytes.size)
         return DUNLIN_E_AGAIN;
-    if (dl_hash_end(&w->hash, digest) || !dl_same_digest(digest, d->variant.payload[w->payload].sha256))
+    if (dl_hash_end(&w->hash, digest))
+        return DUNLIN_E_CRYPTO;
+    if (!dl_same_digest(digest, d->variant.payload[w->payload].sha256))
         return DUNLIN_E_INSTALLED;
     if (++w->payload == d->variant.payloads)
         return DUNLIN_OK;
@@ -161,11 +173,19 @@ void dl_unload(struct dl_device *d)
 
 /* ---- steps ----------------------------------------------------------------------------------------------------- */
 
+/* What lies in the slot may serve again: a directive may have put it below the floor since. */
+static bool below_floor(struct dl_device *d, uint8_t slot)
+{
+    return dl_slot_open(d, slot) || d->scratch.manifest.counter < d->desired.floor;
+}
+
 static void serve(struct dl_device *d)
 {
     uint8_t slot = d->state.serving;
+    bool told = d->serve_again;
     int rc;
 
+    d->serve_again = false;
     if (slot == DL_NO_SLOT) {
         dl_unload(d);
         return;
@@ -175,10 +195,29 @@ static void serve(struct dl_device *d)
     rc = load(d, slot);
     if (!rc)
         rc = self_test(d, slot);
-    if (rc == DUNLIN_E_INSTALLED || rc == DUNLIN_E_SELF_TEST || rc == DUNLIN_E_INVOKE)
+    if (rc == DUNLIN_E_INSTALLED || rc == DUNLIN_E_SELF_TEST || rc == DUNLIN_E_INVOKE) {
+        if (below_floor(d, slot ^ 1))
+            d->state.committed &= (uint8_t)~(1u << (slot ^ 1));
         dl_feed(d, DL_ON_SERVING_DAMAGED, NULL, rc);
-    else if (rc)
-        dl_fault(d, rc);
+    } else if (rc) {
+        if (!told)
+            dl_fault(d, rc);
+        d->serve_again = rc == DUNLIN_E_CRYPTO;
+        d->crypto_ms = d->now_ms;
+    }
+}
+
+/* The crypto library failed, not the model. A download that is underway loses its memory to this, and resumes. */
+static bool serve_again(struct dl_device *d)
+{
+    if (!d->serve_again || d->loaded != DL_NO_SLOT || d->now_ms - d->crypto_ms < CRYPTO_MS)
+        return false;
+    d->todo |= DL_DO_SERVE;
+    if (d->state.phase == DUNLIN_PLANNED)
+        d->todo |= DL_DO_PLAN;
+    else if (d->state.phase == DUNLIN_DOWNLOADING)
+        d->todo |= DL_DO_DOWNLOAD;
+    return true;
 }
 
 static void load_trial(struct dl_device *d)
@@ -190,8 +229,10 @@ static void load_trial(struct dl_device *d)
         return;
     rc = load(d, slot);
     /* The other slot may hold what a directive has put below the floor since. */
-    if (!rc && dl_manifest_open_known(dl_slot_manifest(d->port.flash, &d->slot), d->state.release[slot],
-                                      &d->scratch.manifest) == 0)
+    if (!rc)
+        rc = dl_manifest_open_known(dl_slot_manifest(d->port.flash, &d->slot), d->state.release[slot],
+                                    &d->scratch.manifest);
+    if (!rc)
         rc = dl_release_check(&d->desired, &d->scratch.manifest);
     if (rc == DUNLIN_E_INSTALLED)
         dl_feed(d, DL_ON_DAMAGED, NULL, rc);
@@ -220,6 +261,12 @@ static bool watch(struct dl_device *d)
 
     if (d->state.phase != DUNLIN_PROBATION)
         return false;
+    if (d->store.broken) {
+        if (d->trial_failed && d->state.serving != DL_NO_SLOT)
+            d->todo |= DL_DO_SERVE;
+        d->trial_failed = false;
+        return false;
+    }
     if (d->trial_failed)
         dl_feed(d, DL_ON_FAILED, NULL, DUNLIN_E_INVOKE);
     else if (enough || elapsed_s >= d->settings.probation_max_s)
@@ -248,6 +295,6 @@ bool dl_serve_step(struct dl_device *d)
     else if (take(d, DL_DO_TEST))
         test(d);
     else
-        return watch(d);
+        return serve_again(d) || watch(d);
     return true;
 }

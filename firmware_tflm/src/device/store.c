@@ -154,8 +154,8 @@ static bool find(const struct dl_store *s, uint16_t key, struct record *newest)
     return found;
 }
 
-/* Into the other area: the newest records, then what an open transaction has put so far. */
-static int copy_over(struct dl_store *s)
+/* Into the other area: the newest records but that of `without`, then what an open transaction has put so far. */
+static int copy_over(struct dl_store *s, uint16_t without)
 {
     unsigned other = s->current ^ 1u;
     uint32_t head = first(s), committed, offset = first(s), end = s->dirty ? s->committed : s->head;
@@ -164,10 +164,11 @@ static int copy_over(struct dl_store *s)
 
     for (committed = head; !rc && offset < end && record_at(s, offset, end, &r); offset = r.next) {
         bool open = offset >= s->committed;
+        uint16_t key = r.header.key & (uint16_t)~MORE;
 
-        if (!open && (!find(s, r.header.key & (uint16_t)~MORE, &newest) || newest.at != offset || !r.header.size))
+        if (!open && (key == without || !find(s, key, &newest) || newest.at != offset || !r.header.size))
             continue;
-        rc = write_record(s, other, &head, s->generation + 1, open ? r.header.key : r.header.key & (uint16_t)~MORE,
+        rc = write_record(s, other, &head, s->generation + 1, open ? r.header.key : key,
                           at(s, offset + sizeof r.header), r.header.size);
         if (!open)
             committed = head;
@@ -208,6 +209,9 @@ int dl_store_open(struct dl_store *s, const struct dunlin_flash *flash, const st
         s->current = good[1] && (!good[0] || generation[1] > generation[0]);
         s->generation = generation[s->current];
         scan(s);
+        /* Power failed before the old area was erased: what was deleted from the new one still lies there. */
+        if (!dl_flash_blank(flash, s->area[s->current ^ 1u], s->area_size))
+            (void)dl_flash_erase(flash, board, s->area[s->current ^ 1u], s->area_size);
         return DUNLIN_OK;
     }
     s->generation = 1;
@@ -245,13 +249,13 @@ int dl_store_put(struct dl_store *s, uint16_t key, const void *data, size_t size
     if (s->broken)
         return DUNLIN_E_FLASH;
     if (s->dirty)
-        rc = copy_over(s);
+        rc = copy_over(s, 0);
     while (!rc) {
         rc = write_record(s, s->current, &s->head, s->generation, more ? key | MORE : key, from, (uint16_t)size);
         if (rc != DUNLIN_E_FULL || moved)
             break;
         moved = true;
-        rc = copy_over(s);
+        rc = copy_over(s, 0);
     }
     if (rc)
         dl_store_abandon(s);
@@ -260,9 +264,9 @@ int dl_store_put(struct dl_store *s, uint16_t key, const void *data, size_t size
     return rc;
 }
 
-int dl_store_scrub(struct dl_store *s)
+int dl_store_scrub(struct dl_store *s, uint16_t key)
 {
-    int rc = s->broken ? DUNLIN_E_FLASH : copy_over(s);
+    int rc = s->broken ? DUNLIN_E_FLASH : copy_over(s, key);
 
     return rc ? rc : erase_area(s, s->current ^ 1u);
 }

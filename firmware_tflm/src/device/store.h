@@ -15,13 +15,13 @@
 struct dl_store {
     const struct dunlin_flash *flash;
     const struct dunlin_board *board; /* for the watchdog; may be NULL */
+    uint8_t current;
+    bool dirty;          /* behind `committed` lies something unfinished: the next put begins in the other area */
+    bool broken;         /* an operation failed: nothing more is written until the next open */
     uint32_t area[2], area_size;
     uint32_t head;       /* where the next record goes, from the area's start */
     uint32_t committed;  /* end of the last whole transaction; `head` is beyond it inside a transaction */
     uint32_t generation;
-    uint8_t current;
-    bool dirty;          /* behind `committed` lies something unfinished: the next put begins in the other area */
-    bool broken;         /* an operation failed: nothing more is written until the next open */
 };
 
 /* Find the newest state, or format. `offset` and `size`: whole sectors, two areas of size / 2. FLASH, FLASH_LAYOUT. */
@@ -35,7 +35,8 @@ struct dunlin_span dl_store_get(const struct dl_store *store, uint16_t key);
 int dl_store_put(struct dl_store *store, uint16_t key, const void *data, size_t size, bool more);
 /* Forget a transaction that was not ended. */
 void dl_store_abandon(struct dl_store *store);
-/* Copy what counts to the other area and erase this one: deleted and replaced records are gone from flash. */
-int dl_store_scrub(struct dl_store *store);
+/* Copy what counts, but the record of `key` (0: all of it), to the other area and erase this one: deleted and replaced
+ * records are gone from flash. A cut leaves the record where it was, or ends at the next open. */
+int dl_store_scrub(struct dl_store *store, uint16_t key);
 
 #endif

@@ -124,8 +124,10 @@ static void on_frame(struct dl_transfer *t, struct dunlin_span body)
     t->heard_at = t->now;
     switch (m.type) {
     case DL_WELCOME:
-        if (!t->welcome)
+        if (!t->welcome) {
             t->welcome = t->connected = true;
+            t->get.due = t->up_due = t->now;
+        }
         t->hello_due = t->now + DL_KEEP_ALIVE_MS;
         break;
     case DL_OFFER:
@@ -243,6 +245,8 @@ static bool transmit(struct dl_transfer *t)
 
     if (!flush(t))
         return false;
+    if (t->hello_due - t->now > DL_KEEP_ALIVE_MS)
+        t->hello_due = t->now; /* it passed, however long ago: the pipe took nothing, or the device slept */
     if (dl_due(t->now, t->hello_due)) {
         t->hello_due = t->now + (t->welcome ? DL_KEEP_ALIVE_MS : DL_HELLO_MS);
         send(t, body, dl_link_hello(body, t->enrolled, t->nonce, t->device));

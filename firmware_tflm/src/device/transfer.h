@@ -25,28 +25,28 @@ enum dl_get_state {
     DL_GET_STUCK  /* no answer for several time-outs */
 };
 struct dl_get {
-    uint8_t name[DUNLIN_DIGEST];
+    uint8_t state, retries;
     uint8_t *to;
     uint32_t offset, length, have; /* in the object; of what is wanted; of what is there */
     uint32_t asked;                /* end of the request that is out */
     uint32_t due;
-    uint8_t state, retries;
+    uint8_t name[DUNLIN_DIGEST];
 };
 struct dl_offer {
-    uint8_t name[DUNLIN_DIGEST], taken[DUNLIN_DIGEST]; /* the one offered; the last one taken */
     uint16_t length;
     bool wanted, took_due;
+    uint8_t name[DUNLIN_DIGEST], taken[DUNLIN_DIGEST]; /* the one offered; the last one taken */
 };
 struct dl_transfer { /* what is short comes first: on a Cortex-M far fields cost code */
-    const struct dunlin_pipe *pipe;
-    const char *device; /* as in HELLO */
-    uint32_t now, sent_at, heard_at, hello_due, up_due; /* milliseconds; they wrap */
-    uint16_t out_size, out_sent, up_size, up_id, up_sent, up_got;
     uint8_t up_kind; /* 0: nothing is being sent */
     bool welcome;    /* the gateway has answered */
     bool connected;  /* set when it answers after silence; the reader clears it */
     bool enrolled;
     uint8_t in_size, in_at;
+    uint16_t out_size, out_sent, up_size, up_id, up_sent, up_got;
+    const struct dunlin_pipe *pipe;
+    const char *device; /* as in HELLO */
+    uint32_t now, sent_at, heard_at, hello_due, up_due; /* milliseconds; they wrap */
     uint8_t nonce[DUNLIN_ID];
     struct dl_get get;
     struct dl_offer offer[DL_OFFER_END];

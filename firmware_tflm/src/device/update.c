@@ -134,6 +134,14 @@ static bool retried(int code)
            code == DUNLIN_E_NO_VARIANT || code == DUNLIN_E_NO_RUNTIME;
 }
 
+/* Refusals that were the directive's fault: another one for the same release may do. After a wipe, which changes the KEM
+ * key, the old grant opens nothing and the server sends a new one. */
+static bool directed(int code)
+{
+    return code == DUNLIN_E_GRANT_OPEN || code == DUNLIN_E_GRANT_SHAPE || code == DUNLIN_E_FLOOR ||
+           code == DUNLIN_E_RELEASE || code == DUNLIN_E_LENGTHS || code == DUNLIN_E_COUNT;
+}
+
 static unsigned on_boot(struct dl_state *s, struct dl_note *note)
 {
     unsigned effects = s->serving == DL_NO_SLOT ? 0 : DL_DO_SERVE;
@@ -274,9 +282,8 @@ unsigned dl_update(struct dl_state *s, enum dl_update_event event, const uint8_t
         return on_boot(s, note);
     case DL_ON_DESIRED:
         return on_desired(s, release, note);
-    case DL_ON_GRANTED:
-        /* A wipe changes the KEM key, after which the old grant opens nothing and the server sends another. */
-        return s->phase == DUNLIN_REFUSED && s->error == DUNLIN_E_GRANT_OPEN ? begin(s) : 0;
+    case DL_ON_DIRECTED:
+        return s->phase == DUNLIN_REFUSED && directed(s->error) ? begin(s) : 0;
     case DL_ON_UNDESIRED:
         if (dl_is_zero(s->desired) && s->serving == DL_NO_SLOT)
             return 0;

@@ -39,7 +39,7 @@ _Static_assert(sizeof(struct dl_state) == 12 + 4 * DUNLIN_DIGEST, "journal recor
 enum dl_update_event {
     DL_ON_BOOT,
     DL_ON_DESIRED,          /* release */
-    DL_ON_GRANTED,          /* a new grant for the desired release */
+    DL_ON_DIRECTED,         /* another floor, grant or list of objects for the desired release */
     DL_ON_UNDESIRED,
     DL_ON_PLANNED,          /* the manifest is right and fits */
     DL_ON_REPLAN,           /* the slot does not hold what a download goes on from */

@@ -5,6 +5,8 @@
 #include "device/device.h"
 #include "device/flash.h"
 
+#define ORDERS 8 /* carried out, and known again */
+
 enum { STAGE_STOP, STAGE_ERASE, STAGE_KEY, STAGE_OLD_KEY, STAGE_SCRUB, STAGE_RECEIPT };
 
 void dl_wipe_prepare(struct dl_device *d, const struct dl_wipe_order *order)
@@ -18,7 +20,7 @@ void dl_wipe_prepare(struct dl_device *d, const struct dl_wipe_order *order)
     dl_copy_digest(w->order, order->digest);
     w->whole = order->models.size == 0;
     w->kem = d->identity.kem;
-    w->erase = w->whole || d->state.erase;
+    w->erase = w->whole;
     if (d->desired.model[0] && (w->whole || dl_wipe_covers(order, d->desired.model))) {
         memcpy(w->model, d->desired.model, sizeof w->model);
         w->erase = 1;
@@ -33,12 +35,17 @@ void dl_wipe_prepare(struct dl_device *d, const struct dl_wipe_order *order)
 bool dl_wipe_repeated(struct dl_device *d, const uint8_t order[DUNLIN_DIGEST])
 {
     struct dunlin_span receipt = dl_store_get(&d->store, DL_KEY_RECEIPT);
+    struct dunlin_span orders = dl_store_get(&d->store, DL_KEY_ORDERS);
 
-    if (receipt.size <= DUNLIN_DIGEST || !dl_same_digest(receipt.data, order))
-        return false;
-    if (!d->receipts)
-        (void)dl_event(d, DL_EVENT_WIPED, 0, NULL, false);
-    return true;
+    if (receipt.size > DUNLIN_DIGEST && dl_same_digest(receipt.data, order)) {
+        if (!d->receipts)
+            (void)dl_event(d, DL_EVENT_WIPED, 0, NULL, false);
+        return true;
+    }
+    for (; orders.size; orders.data += DUNLIN_DIGEST, orders.size -= DUNLIN_DIGEST)
+        if (dl_same_digest(orders.data, order))
+            return true;
+    return false;
 }
 
 /* The new key, and a state that knows of no model any more, count together. */
@@ -65,35 +72,57 @@ static int change_key(struct dl_device *d)
     return rc ? rc : dl_save(d, DL_KEY_IDENTITY, false);
 }
 
-static bool blank(const struct dl_device *d)
+/* Bit per slot that is erased: both, or those that hold what was removed before and are not blank yet. */
+static uint8_t slots(const struct dl_device *d)
+{
+    return d->wipe.erase ? 3 : d->state.erase;
+}
+
+static bool blank(const struct dl_device *d, unsigned mask)
 {
     const struct dunlin_layout *layout = &d->port.layout;
+    unsigned slot;
 
-    return dl_flash_blank(d->port.flash, layout->slot[0], layout->slot_size) &&
-           dl_flash_blank(d->port.flash, layout->slot[1], layout->slot_size);
+    for (slot = 0; slot < 2; slot++)
+        if (mask >> slot & 1 && !dl_flash_blank(d->port.flash, layout->slot[slot], layout->slot_size))
+            return false;
+    return true;
+}
+
+/* Only the last order's receipt is kept; the orders before it are known, so that none is carried out twice. */
+static int keep_order(struct dl_device *d, uint8_t *list)
+{
+    struct dunlin_span known = dl_store_get(&d->store, DL_KEY_ORDERS);
+    size_t size = known.size < ORDERS * DUNLIN_DIGEST ? known.size : (ORDERS - 1) * DUNLIN_DIGEST;
+
+    dl_copy_digest(list, d->wipe.order);
+    if (size)
+        memcpy(list + DUNLIN_DIGEST, known.data, size);
+    return dl_journal(d, DL_KEY_ORDERS, list, DUNLIN_DIGEST + size, true);
 }
 
 static int write_receipt(struct dl_device *d)
 {
     const struct dl_wipe *w = &d->wipe;
     uint8_t kem[DUNLIN_SPKI], *out = d->scratch.plain;
+    unsigned mask = slots(d), files = (mask & 1) + (mask >> 1);
     struct dl_receipt receipt = {
         .device = d->identity.device,
         .order_digest = w->order,
         .model = w->model[0] ? w->model : NULL,
         .release_count = w->releases,
-        .files = w->erase ? 2 : 0,
-        .bytes = w->erase ? 2u * (uint64_t)d->port.layout.slot_size : 0,
+        .files = files,
+        .bytes = files * (uint64_t)d->port.layout.slot_size,
         .time_s = dl_wall_clock(d),
-        .canary_unreadable = !dl_key_there(d->port.kem_key[w->kem]) && (!w->erase || blank(d)),
-        .method = "both slots erased and read back blank, KEM key rotated, journal scrubbed",
+        .canary_unreadable = !dl_key_there(d->port.kem_key[w->kem]) && blank(d, mask),
+        .method = "slots erased and read back blank, KEM key rotated, journal scrubbed",
         .kem = kem,
     };
     size_t size;
     unsigned i;
     int rc = dl_public_spki(dl_kem_key(d), kem);
 
-    if (!w->erase)
+    if (!mask)
         receipt.method = "KEM key rotated, journal scrubbed";
     for (i = 0; i < w->releases; i++)
         receipt.releases[i] = w->release[i];
@@ -104,6 +133,8 @@ static int write_receipt(struct dl_device *d)
     if (!rc)
         rc = dl_journal(d, DL_KEY_RECEIPT, out, DUNLIN_DIGEST + size, true);
     if (!rc)
+        rc = keep_order(d, out + DUNLIN_DIGEST + size);
+    if (!rc)
         rc = dl_drop(d, DL_KEY_WIPE, true);
     if (!rc)
         rc = dl_event(d, DL_EVENT_WIPED, 0, w->release[0], false);
@@ -113,26 +144,34 @@ static int write_receipt(struct dl_device *d)
 static int run(struct dl_device *d)
 {
     psa_key_id_t old = d->port.kem_key[d->wipe.kem];
+    int rc;
 
     switch (d->wipe_stage) {
     case STAGE_STOP:
-        dl_fill_stop(d);
-        if (d->wipe.erase)
-            dl_unload(d);
-        d->todo = 0;
         d->erase_at = 0;
+        d->wipe_failed = false;
+        if (!d->wipe.erase)
+            return DUNLIN_OK;
+        dl_fill_stop(d);
+        dl_unload(d);
+        dl_wipe(d->config.arena, d->config.arena_size);
+        d->todo = 0;
         return DUNLIN_OK;
     case STAGE_ERASE:
-        return d->wipe.erase ? dl_erase_some(d, 3) : DUNLIN_OK;
+        rc = dl_erase_some(d, slots(d));
+        if (rc != DUNLIN_E_FLASH)
+            return rc;
+        d->wipe_failed = true; /* everything else goes all the same, but nobody gets a receipt */
+        return DUNLIN_E_AGAIN;
     case STAGE_KEY:
         return change_key(d);
     case STAGE_OLD_KEY:
         (void)psa_destroy_key(old);
         return dl_key_there(old) ? DUNLIN_E_KEYSTORE : DUNLIN_OK;
     case STAGE_SCRUB:
-        return dl_store_scrub(&d->store);
+        return dl_store_scrub(&d->store, 0);
     default:
-        return write_receipt(d);
+        return d->wipe_failed ? DUNLIN_E_FLASH : write_receipt(d);
     }
 }
 
@@ -151,6 +190,8 @@ bool dl_wipe_step(struct dl_device *d)
     } else if (d->wipe_stage++ == STAGE_RECEIPT) {
         d->wipe_stage = STAGE_STOP;
         d->wipe.underway = 0;
+        if (d->state.erase)
+            dl_feed(d, DL_ON_ERASED, NULL, 0);
         dl_reconcile(d);
     }
     return true;

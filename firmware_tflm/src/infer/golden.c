@@ -48,15 +48,16 @@ static double item(const uint8_t *data, uint8_t dtype) {
     }
 }
 
-static int read_tensor(struct dunlin_span record, struct tensor *tensor) {
+static int read_tensor(const uint8_t *record, struct tensor *tensor) {
     struct dunlin_span shape = dl_content(record, 2);
     uint64_t items = 1;
     tensor->data = dl_content(record, 3);
     tensor->dtype = (uint8_t)dl_choice_at(record, 1, DL_CHOICE_DTYPE);
     tensor->last = 1;
     while (shape.size > 0) {
+        const uint8_t *number = dl_next(&shape);
         uint64_t dimension;
-        dl_head(&shape, &dimension);
+        dl_head(&number, &dimension);
         tensor->last = (uint32_t)dimension;
         items *= dimension;
         if (items > UINT32_MAX) {
@@ -72,7 +73,7 @@ static int read_side(struct dunlin_span records, struct side *side) {
         if (side->count == TENSORS) {
             return DUNLIN_E_COUNT;
         }
-        error = read_tensor(dl_item(&records), &side->tensor[side->count]);
+        error = read_tensor(dl_next(&records), &side->tensor[side->count]);
     }
     return error;
 }
@@ -153,8 +154,8 @@ int dl_infer_self_test(struct dunlin_span golden, const struct dl_variant *varia
         return error;
     }
     *slowest_us = 0;
-    for (struct dunlin_span left = dl_content(golden, 1); !error && left.size > 0; samples++) {
-        const struct dunlin_span sample = dl_item(&left);
+    for (struct dunlin_span left = dl_content(golden.data, 1); !error && left.size > 0; samples++) {
+        const uint8_t *const sample = dl_next(&left);
         bool top = false;
         board->kick(board->ctx);
         error = read_side(dl_content(sample, 0), &in);

@@ -27,7 +27,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     REQUIRE((directive.models > 0) == (directive.desired.model[0] != 0));
     REQUIRE((directive.models > 1) == (directive.refused[0] != 0));
     const int verdict = dl_directive_decide(&memory, &directive, 60);
-    REQUIRE(verdict == 1 || is_code(verdict));
+    REQUIRE(verdict == DL_FOLLOWED || is_code(verdict));
     if (directive.wipe.size > 0 && dl_wipe_read(directive.wipe, &order) == 0) {
         REQUIRE(is_code(dl_wipe_check(&order, "mcu-7", &directive)));
     }

@@ -26,7 +26,7 @@ static inline bool is_inside(struct dunlin_span whole, struct dunlin_span part) 
 
 /* Every code is 0 or one of the list. */
 static inline bool is_code(int code) {
-    return code == 0 || (code > DUNLIN_E_BASE_ && code < DUNLIN_E_END_);
+    return code >= 0 && code < DUNLIN_E_END_;
 }
 
 #endif

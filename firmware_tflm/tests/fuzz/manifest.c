@@ -21,7 +21,8 @@ static void take_variant(const struct dl_manifest *manifest, uint8_t index) {
     }
     REQUIRE(variant.payloads > 0 && variant.model < variant.payloads && variant.golden < variant.payloads);
     REQUIRE(variant.payload[variant.golden].role == DL_GOLDEN);
-    REQUIRE(is_inside(manifest->payload, variant.fit) && is_inside(manifest->payload, variant.io));
+    REQUIRE(is_inside(manifest->payload, (struct dunlin_span){variant.fit, 1}));
+    REQUIRE(is_inside(manifest->payload, (struct dunlin_span){variant.io, 1}));
     REQUIRE(dl_slot_bytes(&variant, 4096) > 0);
     size_t state = 0;
     int ops = 0;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "device/crc32.h"
+#include "world.h"
 
 #define MAGIC 0x454b4146u /* "FAKE" */
 #define OUTPUT_BYTES 4
@@ -55,6 +56,7 @@ int dl_infer_run(const struct dunlin_span *inputs, size_t input_count, struct du
     if (memcmp(inputs[0].data, "FAIL", 4) == 0)
         return DUNLIN_E_INVOKE;
     crc = dl_crc32(dl_crc32(0, loaded.data, loaded.size), inputs[0].data, inputs[0].size);
+    crc ^= world.computes_wrong;
     memcpy(result, &crc, sizeof crc);
     outputs[0] = (struct dunlin_span){result, OUTPUT_BYTES};
     return 0;

@@ -71,7 +71,7 @@ static void work(struct dl_store *store, volatile unsigned *done, unsigned most)
             CHECK_CODE(put(store, key, round, key < KEYS), 0);
         *done = round;
         if (round % 13 == 0)
-            CHECK_CODE(dl_store_scrub(store), 0);
+            CHECK_CODE(dl_store_scrub(store, 0), 0);
     }
 }
 
@@ -149,7 +149,30 @@ static void forgets_when_scrubbed(void)
     CHECK_CODE(dl_store_open(&store, &flash, NULL, 0, FLASH), 0);
     CHECK_CODE(dl_store_put(&store, 5, secret, sizeof secret, false), 0);
     CHECK_CODE(dl_store_put(&store, 5, NULL, 0, false), 0);
-    CHECK_CODE(dl_store_scrub(&store), 0);
+    CHECK_CODE(dl_store_scrub(&store, 0), 0);
+    for (size_t i = 0; i + sizeof secret <= sizeof memory; i++)
+        CHECK(memcmp(memory + i, secret, sizeof secret) != 0);
+}
+
+/* Power fails when the new area is whole, and the old one is not being erased yet. */
+static void forgets_at_the_next_open(void)
+{
+    static const uint8_t secret[] = "a secret of this device";
+    static uint8_t before[sizeof memory];
+    struct dl_store store;
+    unsigned old;
+
+    blank(8);
+    CHECK_CODE(dl_store_open(&store, &flash, NULL, 0, FLASH), 0);
+    CHECK_CODE(dl_store_put(&store, 4, "kept", 4, false), 0);
+    CHECK_CODE(dl_store_put(&store, 5, secret, sizeof secret, false), 0);
+    memcpy(before, memory, sizeof memory);
+    old = store.current;
+    CHECK_CODE(dl_store_scrub(&store, 5), 0);
+    CHECK(store.current != old && dl_store_get(&store, 5).size == 0 && dl_store_get(&store, 4).size == 4);
+    memcpy(memory + store.area[old], before + store.area[old], store.area_size);
+    CHECK_CODE(dl_store_open(&store, &flash, NULL, 0, FLASH), 0);
+    CHECK(dl_store_get(&store, 5).size == 0 && dl_store_get(&store, 4).size == 4);
     for (size_t i = 0; i + sizeof secret <= sizeof memory; i++)
         CHECK(memcmp(memory + i, secret, sizeof secret) != 0);
 }
@@ -179,6 +202,7 @@ int main(void)
     survives_power_cuts();
     refuses_what_does_not_fit();
     forgets_when_scrubbed();
+    forgets_at_the_next_open();
     says_when_flash_fails();
     return 0;
 }

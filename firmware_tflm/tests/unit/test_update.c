@@ -52,7 +52,7 @@ static bool possible(const struct node *n, unsigned event)
 {
     const struct dl_state *s = &n->state;
     bool underway = s->phase >= DUNLIN_PLANNED && s->phase <= DUNLIN_PROBATION;
-    bool outside = event == DL_ON_BOOT || event == DL_ON_DESIRED || event == DL_ON_GRANTED || event == DL_ON_UNDESIRED ||
+    bool outside = event == DL_ON_BOOT || event == DL_ON_DESIRED || event == DL_ON_DIRECTED || event == DL_ON_UNDESIRED ||
                    event == DL_ON_WIPED || event == DL_ON_SERVING_DAMAGED;
 
     if (!outside && (n->todo & (DL_DO_SERVE | DL_DO_UNLOAD)))
@@ -158,6 +158,29 @@ static void follow(const struct node *from, unsigned event, const uint8_t *relea
     }
 }
 
+/* Another directive for the same release is news where the last one was at fault, and only there. */
+static void tries_again_when_directed(const uint8_t *release)
+{
+    static const int again[] = {DUNLIN_E_GRANT_OPEN, DUNLIN_E_GRANT_SHAPE, DUNLIN_E_FLOOR, DUNLIN_E_RELEASE,
+                                DUNLIN_E_LENGTHS, DUNLIN_E_COUNT};
+    static const int never[] = {DUNLIN_E_SELF_TEST, DUNLIN_E_SIGNATURE, DUNLIN_E_MODEL, DUNLIN_E_SLOT_SIZE};
+    struct dl_state s;
+    struct dl_note note;
+    unsigned i;
+
+    for (i = 0; i < sizeof again / sizeof again[0] + sizeof never / sizeof never[0]; i++) {
+        bool first = i < sizeof again / sizeof again[0];
+        int code = first ? again[i] : never[i - sizeof again / sizeof again[0]];
+
+        dl_state_init(&s);
+        (void)dl_update(&s, DL_ON_DESIRED, release, 0, &note);
+        (void)dl_update(&s, DL_ON_FAILED, NULL, code, &note);
+        CHECK(s.phase == DUNLIN_REFUSED && dl_update(&s, DL_ON_DESIRED, release, 0, &note) == 0);
+        (void)dl_update(&s, DL_ON_DIRECTED, NULL, 0, &note);
+        CHECK(s.phase == (first ? DUNLIN_PLANNED : DUNLIN_REFUSED));
+    }
+}
+
 int main(void)
 {
     static uint8_t release[RELEASES][DUNLIN_DIGEST];
@@ -183,5 +206,6 @@ int main(void)
                 follow(&from, event, NULL);
         }
     (void)printf("%u states, every event in each\n", count);
+    tries_again_when_directed(release[0]);
     return 0;
 }

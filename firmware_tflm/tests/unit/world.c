@@ -68,6 +68,8 @@ static size_t pipe_read(void *ctx, uint8_t *data, size_t room)
 static size_t pipe_write(void *ctx, const uint8_t *data, size_t length)
 {
     (void)ctx;
+    if (world.unplugged)
+        return 0;
     if (length > 100)
         length = 100; /* a small FIFO */
     put(&to_gateway, data, length);
@@ -126,7 +128,7 @@ static void fault(void *ctx, const char *what, uint32_t offset)
 static const struct dunlin_pipe pipe_of_world = {.read = pipe_read, .write = pipe_write};
 static const struct dunlin_board board = {
     .uptime_ms = uptime, .unix_time = unix_time, .kick = kick, .log = say,
-    .hardware_class = "test-board", .arch = "test", .memory = 256 * 1024,
+    .hardware_class = "test-board", .arch = "test", .memory = 256 * 1024, .keystore = "flash",
 };
 static struct dunlin_flash flash;
 
@@ -204,7 +206,8 @@ static void import_key(uint32_t id, const char *name, psa_key_usage_t usage, psa
 
 void world_start(const char *fixture, uint32_t sector, uint32_t write)
 {
-    folder = fixture;
+    if (fixture)
+        folder = fixture;
     memset(&world, 0, sizeof world);
     memset(&gateway, 0, sizeof gateway);
     world.unix_time = 1900000000;
@@ -299,6 +302,10 @@ static void send_piece(const uint8_t *name, struct dunlin_span data, uint32_t of
         world.spoil_chunk--;
         body[40] ^= 1;
     }
+    if (world.spoil_page && data.size < 1024 && data.size % DUNLIN_DIGEST == 0) {
+        world.spoil_page--;
+        body[14] ^= 1;
+    }
     answer(body, 13 + size);
 }
 
@@ -351,6 +358,7 @@ static void acknowledge(const uint8_t *event, size_t size)
     psa_key_id_t key;
 
     CHECK(stream);
+    payload[9] = world.acknowledge_other ? '2' : '1';
     memcpy(payload + 12, stream + 4, 16);
     payload[n++] = 0x03;
     payload[n++] = stream[21]; /* key 2 is followed by the number, in one byte or two */
@@ -507,6 +515,17 @@ void world_tick(void)
     world.now_ms++;
 }
 
+void world_away_for(unsigned days)
+{
+    uint64_t begin = world.now_ms, end = begin + days * 86400000ull;
+
+    for (; world.now_ms < end; world.now_ms += world.now_ms < begin + 60000 ? 50 : 20000) {
+        (void)dunlin_step(&world.device);
+        to_gateway.size = to_device.size = 0;
+    }
+    world.up_count = 0;
+}
+
 static bool never(void) { return false; }
 
 void world_run_for(unsigned seconds) { (void)world_run(never, seconds); }
@@ -578,4 +597,40 @@ void world_commit_one(void)
     world_run_for(1);
     CHECK(world_run(world_settled, 60));
     CHECK(world_is_phase(DUNLIN_COMMITTED) && world_serves("one"));
+}
+
+void world_fresh(void)
+{
+    world_start(NULL, 4096, 8);
+    world_commit_one();
+}
+
+void world_follow(const char *directive, unsigned seconds)
+{
+    world.up_count = 0;
+    world_offer(DL_OFFER_DESIRED, directive);
+    world_run_for(seconds);
+}
+
+bool world_committed_two(void) { return world_is_phase(DUNLIN_COMMITTED) && world_serves("two"); }
+
+bool world_in_flash(const void *bytes, size_t size)
+{
+    return memmem(world.flash.base, WORLD_FLASH, bytes, size) != NULL;
+}
+
+int world_tests(int argc, char **argv, const struct world_test *tests, size_t count)
+{
+    size_t i;
+
+    CHECK(argc >= 2);
+    folder = argv[1];
+    for (i = 0; i < count; i++) {
+        if (argc > 2 && !strstr(tests[i].name, argv[2]))
+            continue;
+        (void)printf("%s\n", tests[i].name);
+        (void)fflush(stdout);
+        tests[i].run();
+    }
+    return 0;
 }

@@ -26,7 +26,11 @@ struct world {
     bool repeat;         /* the gateway sends every frame twice */
     bool reorder;        /* the gateway sends the frames of an answer backwards */
     uint32_t spoil_chunk; /* the gateway changes this many chunks (whole objects of more than 1 KiB) */
+    uint32_t spoil_page; /* and this many answers out of an index page (objects of whole leaves) */
     bool acknowledge;    /* the server acknowledges every event at once */
+    bool acknowledge_other; /* in the name of another device */
+    bool unplugged;      /* the line takes nothing */
+    bool computes_wrong; /* the interpreter */
     bool predict;        /* the application asks the model now and then */
     bool predict_fails;
     unsigned up_count;   /* messages from the device */
@@ -38,7 +42,7 @@ struct world {
 };
 extern struct world world;
 
-/* Folder of make_fixture.py; blank flash; keys of the fixture in the key store. */
+/* Folder of make_fixture.py (NULL: the last one); blank flash; keys of the fixture in the key store. */
 void world_start(const char *fixture, uint32_t sector, uint32_t write);
 /* Power on: gives what dunlin_open() does. Messages and clock of the world begin anew. */
 int world_boot(void);
@@ -49,6 +53,7 @@ void world_offer_bytes(uint8_t kind, const uint8_t *data, size_t size);
 bool world_run(bool (*until)(void), unsigned most_s);
 void world_run_for(unsigned seconds);
 void world_tick(void); /* one step of the device, one of the gateway */
+void world_away_for(unsigned days); /* nobody is at the other end of the line */
 bool world_is_phase(enum dunlin_phase phase);
 /* Whether the release of that name serves, and answers as it must. */
 bool world_serves(const char *release);
@@ -60,7 +65,20 @@ struct dunlin_status world_status(void);
 /* Bytes of a file of the fixture. */
 struct dunlin_span world_file(const char *name);
 
-/* Enrol, and commit release "one". */
+/* Enrol, and commit release "one"; the same on a device that is new. */
 void world_commit_one(void);
+void world_fresh(void);
+/* Offer a directive and run for some seconds, with the messages that came up before forgotten. */
+void world_follow(const char *directive, unsigned seconds);
+bool world_committed_two(void);
+/* Whether these bytes lie anywhere in flash. */
+bool world_in_flash(const void *bytes, size_t size);
+
+/* Run the tests, or those with argv[2] in their name, with the fixture in argv[1]. */
+struct world_test {
+    const char *name;
+    void (*run)(void);
+};
+int world_tests(int argc, char **argv, const struct world_test *tests, size_t count);
 
 #endif

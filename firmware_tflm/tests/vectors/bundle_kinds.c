@@ -22,7 +22,7 @@ static struct dunlin_span take(struct dunlin_span *in, uint64_t size) {
     return piece;
 }
 
-static int check_payload(struct dunlin_span payload, struct dunlin_span *leaves, struct dunlin_span *chunks) {
+static int check_payload(const uint8_t *payload, struct dunlin_span *leaves, struct dunlin_span *chunks) {
     static struct dl_tree tree;
     uint8_t root[DUNLIN_DIGEST], leaf[DUNLIN_DIGEST];
     struct dunlin_span own = take(leaves, 32 * dl_number(payload, DL_P_CHUNKS));
@@ -73,7 +73,7 @@ static int run_file(const struct fields *in) {
     }
     uint64_t leaves = 0, chunks = 0;
     uint32_t payloads = 0;
-    for (; !error && dl_item_at(manifest.payload_list, payloads).size > 0; payloads++) {
+    for (; !error && dl_item_at(manifest.payload_list, payloads); payloads++) {
         leaves += dl_number(dl_payload_at(&manifest, payloads), DL_P_CHUNKS);
         chunks += dl_number(dl_payload_at(&manifest, payloads), DL_P_CIPHERTEXT);
     }
@@ -111,8 +111,8 @@ static size_t joined(const struct fields *in, uint8_t *out) {
 static int run_install(const struct fields *in) {
     static uint8_t plain[1 << 20], made[1 << 20];
     uint8_t digest[DUNLIN_DIGEST];
-    const struct dunlin_span record = field(in, "payload");
-    int error = dl_schema_check(record, 65536, DL_RECORD_PAYLOAD);
+    const uint8_t *const record = field(in, "payload").data;
+    int error = dl_schema_check(field(in, "payload"), 65536, DL_RECORD_PAYLOAD);
     if (error || dl_number(record, DL_P_INSTALLED) >= sizeof made) {
         return error ? error : DUNLIN_E_ARGUMENT;
     }

@@ -116,18 +116,18 @@ static int run_manifest(const struct fields *in) {
 static int run_index(const struct fields *in) {
     static struct dl_tree tree;
     struct dl_manifest manifest;
-    struct dunlin_span index = field(in, "index"), payload;
+    struct dunlin_span index = field(in, "index");
     uint8_t root[DUNLIN_DIGEST];
     uint64_t leaves = 0;
     int error = dl_manifest_read(field(in, "manifest"), &manifest);
-    for (uint32_t i = 0; !error && dl_payload_at(&manifest, i).size > 0; i++) {
+    for (uint32_t i = 0; !error && dl_payload_at(&manifest, i); i++) {
         leaves += dl_number(dl_payload_at(&manifest, i), DL_P_CHUNKS);
     }
     if (!error && index.size != 32 * leaves) {
         error = DUNLIN_E_LENGTHS;
     }
     for (uint32_t i = 0; !error && index.size > 0; i++) {
-        payload = dl_payload_at(&manifest, i);
+        const uint8_t *const payload = dl_payload_at(&manifest, i);
         dl_tree_start(&tree);
         for (uint64_t k = dl_number(payload, DL_P_CHUNKS); k > 0 && !error; k--, index.data += 32, index.size -= 32) {
             error = dl_tree_leaf(&tree, index.data);
@@ -278,8 +278,8 @@ static int run_decide(const struct fields *in) {
         return error;
     }
     const int verdict = dl_directive_decide(&memory, &directive, number(in, "uptime_s"));
-    give_number("news", verdict == 1);
-    return verdict < 0 ? verdict : 0;
+    give_number("news", verdict == 0);
+    return verdict == DL_FOLLOWED ? 0 : verdict;
 }
 
 static int run_release(const struct fields *in) {
@@ -358,9 +358,9 @@ static int run_fit(const struct fields *in) {
     if (error) {
         return error;
     }
-    const int reasons = dl_fit(field(in, "needs"), &device, count_reason, NULL);
+    const int reasons = dl_fit(field(in, "needs").data, &device, count_reason, NULL);
     give_text("verdict", reasons ? "does-not-fit" : "fits");
-    return reasons < 0 ? reasons : 0;
+    return 0;
 }
 
 static int run_slot(const struct fields *in) {

@@ -21,7 +21,7 @@ void give_text(const char *name, const char *value);
 void give_number(const char *name, uint64_t value);
 
 /* 0 or the rule's code; UNKNOWN_KIND if the kind is not theirs. */
-#define UNKNOWN_KIND 1
+#define UNKNOWN_KIND (-1)
 int run_core(const char *kind, const struct fields *in);
 int run_bundle(const char *kind, const struct fields *in);
 int run_other(const char *kind, const struct fields *in);

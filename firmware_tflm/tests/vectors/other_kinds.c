@@ -85,13 +85,14 @@ static int read_telemetry(struct dunlin_span bytes) {
     return error;
 }
 
-static int check_data(struct dunlin_span data) {
+static int check_data(const uint8_t *data) {
     uint64_t size = dl_dtype_size((uint8_t)dl_choice_at(data, 1, DL_CHOICE_DTYPE));
     const uint64_t most = dl_content(data, 3).size;
     bool empty = false;
     for (struct dunlin_span shape = dl_content(data, 2); shape.size > 0;) {
+        const uint8_t *number = dl_next(&shape);
         uint64_t dimension;
-        dl_head(&shape, &dimension);
+        dl_head(&number, &dimension);
         empty |= dimension == 0;
         size = size > most ? size : size * dimension; /* no product of eight overflows so */
     }
@@ -101,11 +102,11 @@ static int check_data(struct dunlin_span data) {
 /* A microcontroller reads these; its own walk (src/infer/golden.c) runs them, too, and takes fewer tensors. */
 static int read_golden(struct dunlin_span bytes) {
     int error = dl_schema_check(bytes, 67108864, DL_RECORD_GOLDEN);
-    for (struct dunlin_span samples = error ? (struct dunlin_span){NULL, 0} : dl_content(bytes, 1); samples.size > 0;) {
-        const struct dunlin_span sample = dl_item(&samples);
+    for (struct dunlin_span samples = error ? (struct dunlin_span){NULL, 0} : dl_content(bytes.data, 1); samples.size > 0;) {
+        const uint8_t *const sample = dl_next(&samples);
         for (uint8_t side = 0; side < 2; side++) {
             for (struct dunlin_span tensors = dl_content(sample, side); tensors.size > 0;) {
-                error = first(error, check_data(dl_item(&tensors)));
+                error = first(error, check_data(dl_next(&tensors)));
             }
         }
     }
