@@ -51,6 +51,7 @@ def test_a_part_that_fails_while_it_serves(simulated: Rig, world: World, words: 
     board.stop()
     board.start(**words)
     simulated.goes_on(world.digests[V1])
+    board.wait(f"it notices: {code}", lambda seen: code in seen.logs)
     board.stop()
     board.start()
     simulated.wait_event("device-fault", code)
