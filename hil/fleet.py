@@ -27,6 +27,8 @@ Build = Callable[[Path, Path, Path], None]
 """Recipe, keys and bundle."""
 GATEWAY = "gateway"
 LINES = 3
+AHEAD = 10
+"""How far a forged directive's number is ahead: the server's own next ones, on their way already, are older."""
 V1, V2 = "1.0.0", "2.0.0"
 SETTINGS = {
     "probation_s": 0,
@@ -247,6 +249,10 @@ class Rig:
             sealed = bundle.with_name(f"{bundle.name}.cek").read_bytes()
             cek = hpke.open_cek(sealed, packager, release, hpke.PACKAGER)
             manifest = self.line.plant(opened.envelope)
+            # Nobody's directive names them, so the broker may have none.
+            chunks = (chunk for payload in range(len(opened.manifest.payloads)) for chunk in opened.chunks(payload))
+            for leaf, chunk in zip(opened.leaves, chunks, strict=True):
+                self.line.plant_as(leaf, chunk)
             page = LIMITS.page_leaves
             index = [b"".join(opened.leaves[at : at + page]) for at in range(0, len(opened.leaves), page)]
             return replace(
@@ -258,9 +264,9 @@ class Rig:
             )
 
     def forge(self, **changes: Any) -> None:
-        """Offer a directive that differs from the present one, with the next number, signed by the director's key."""
+        """Offer a directive that differs from the present one, with a higher number, signed by the director's key."""
         _, now = self.directive()
-        forged = replace(now, **{"seq": now.seq + 1, **changes})
+        forged = replace(now, **{"seq": now.seq + AHEAD, **changes})
         signed = Keys(Paths(self.fleet.server_dir / "keys")).sign_directive(forged.to_bytes())
         assert self.line.offer(OfferKind.DESIRED, signed, 60 * self.board.patience), "the board did not take it"
         self._forged = forged.seq

@@ -9,7 +9,7 @@ from demo.programs import command, run
 from dunlin_contract import link
 from dunlin_contract.envelopes import open_first_root, root_digest
 from hil.fleet import V1, V2, Rig, World
-from hil.liar import Rule
+from hil.liar import Rule, truthful
 from hil.lies import Corrupt, Reorder, Withhold, both, noise
 
 
@@ -81,11 +81,20 @@ def test_the_directors_key_cannot_run_an_unreleased_bundle(
     still_serves(serving, world.digests[V1])
 
 
+def nothing_desired(message: link.Message) -> tuple[link.Message, ...]:
+    """A gateway that offers no directive."""
+    desired = isinstance(message, link.Offer) and message.kind == link.OfferKind.DESIRED
+    return () if desired else (message,)
+
+
 def test_another_boards_grant_opens_nothing(serving: Rig, world: World) -> None:
     wanted = serving.desired(world.bundles[V2], world.root(), world.fleet.keys_dir)
     stolen = wanted.grant[:-1] + bytes([wanted.grant[-1] ^ 1])
+    # The server answers a number that it did not give: a slow board would not come to the grant before that.
+    serving.line.down = nothing_desired
     serving.forge(desired={serving.model: replace(wanted, grant=stolen)})
     serving.wait_event("update-refused", "grant-open")
+    serving.line.down = truthful
     still_serves(serving, world.digests[V1])
 
 
