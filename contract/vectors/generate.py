@@ -5,7 +5,7 @@ import json
 import sys
 from pathlib import Path
 
-from contract.vectors import bundles, links, messages
+from contract.vectors import bundles, links, messages, quality
 from contract.vectors import material as m
 
 HERE = Path(__file__).parent
@@ -14,7 +14,7 @@ HERE = Path(__file__).parent
 def files() -> dict[str, str]:
     """Content of every generated file, by its name."""
     out = m.Collector()
-    for add in (*messages.KINDS, *bundles.KINDS, *links.KINDS):
+    for add in (*messages.KINDS, *bundles.KINDS, *links.KINDS, *quality.KINDS):
         add(out)
     fixtures = {
         "keys": {

@@ -374,6 +374,51 @@ EVENT: Map = {
 }
 ACK: Map = {0: 1, 1: "pi-1", 2: fill("stream", 16), 3: 42}
 TELEMETRY: Map = {0: 1, 1: {"digits": {0: RELEASE, 1: 100, 2: 1, 3: {0: 3, 73: 90, 512: 7}}}, 2: 12_345_678, 3: 250}
+CANDIDATE: Map = {**DESIRED, 0: fill("candidate", 32), 4: fill("candidate's manifest", 32)}
+TRIAL: Map = {0: CANDIDATE, 1: "shadow", 2: 250}
+CAPTURE: Map = {
+    0: 1,
+    1: "pi-1",
+    2: fill("capture order", 16),
+    3: "digits",
+    4: NOW,
+    5: NOW + 604_800,
+    6: 200,
+    7: 10,
+    8: 50,
+    9: True,
+    10: [3, 8],
+}
+CAPTURE_ENVELOPE = signed(enc(CAPTURE), ["ops-1", "ops-2"], "dnb/v1/capture")
+RESULT: Map = {
+    0: 1,
+    1: fill("results", 16),
+    2: 7,
+    3: NOW,
+    4: 3600,
+    5: "result",
+    6: "digits",
+    7: RELEASE,
+    8: "camera",
+    11: GOLDEN[1][0][1],
+}
+CAPTURED: Map = {**RESULT, 5: "capture", 9: "margin", 10: GOLDEN[1][0][0]}
+GAP: Map = {**{key: RESULT[key] for key in range(5)}, 5: "gap", 12: 3}
+FEATURE: Map = {0: "input", 1: "image", 2: "mean", 3: [-0.5, 0.0, 0.5], 4: [6000, 20_000, 30_000, 9535]}
+BASELINE: Map = {0: 1, 1: [FEATURE, {0: "output", 1: "scores", 2: "class", 3: [0.5, 1.5], 4: [21_845] * 3}]}
+TRIED: Map = {
+    **TELEMETRY,
+    1: {
+        "digits": {
+            **TELEMETRY[1]["digits"],
+            4: {0: CANDIDATE[0], 1: "shadow", 2: 40, 3: 39, 4: 1, 5: 7, 6: {70: 40}, 7: {0: 30, 90: 10}, 8: 2**24},
+            5: [{0: "input image mean", 1: [1, 20, 70, 9], 2: FEATURE[4]}],
+            6: [0] * 18 + [9, 91],
+        }
+    },
+    4: {0: 612, 1: 0x50000, 2: 4200, 3: 880, 4: "15W", 5: "reduced"},
+}
+"""Of a device with a trial, drift and sensors: every field."""
 TOKEN: Map = {
     0: 1,
     1: "https://fleet.example:8443",

@@ -8,7 +8,7 @@ their place in the table, which is also how C names them.
     X version        format version            Y min max       byte string of so many bytes
     T form min max   text of so many bytes, of one of FORMS    C n text...     one of n texts
     A flags min max item     array; flags 1: strictly ascending
-    M max key value          map of at most so many entries
+    M max key value          map of at most so many entries; 0: none may stand there, and no types follow
     @ place(2 bytes)         the type at that place
     R fields ff              record; a field is its key (| 20: optional, | 40: with a default, which follows),
                              the bytes of its type, and its type
@@ -29,6 +29,8 @@ _NAMED_TEXT = {
 }
 """Form, least and most bytes of text that CDDL gives by regular expressions."""
 BOUNDS = ("finite", "not-negative", "deviation")
+NONE = {("directive", 11)}
+"""Tables, by record and key, of which a microcontroller takes no entry (MCU_LIMITS)."""
 _OPTIONAL, _DEFAULT = 0x20, 0x40
 
 
@@ -70,6 +72,8 @@ class Table:
         kind = NOT_DEFAULT.sub(r"\1", kind)
         if field.key == 0 and kind == "1" and self._schema.labels[record][0] == "format":
             code = b"X" + number(1)
+        elif (record, field.key) in NONE:
+            code = b"M" + number(0)
         else:
             code = self._type(kind, ascends=field.ascends)
         head = bytes([field.key | (_OPTIONAL if field.optional else 0) | (_DEFAULT if default is not None else 0)])
@@ -80,14 +84,14 @@ class Table:
         return head + code, choice
 
     def _default(self, field: Field) -> int | None:
-        """What an absent field means, if it can be written at all: a number, or the length of a text or array."""
+        """What an absent field means, if it can be written: a number, or the length of a text, an array, a table."""
         if not field.optional:
             return None
         written = re.search(r"\.ne (\d+)\)$", field.kind)
         if written:
             return int(written[1])
         plain = self._plain(field.kind)
-        return 0 if re.match(r"1\.\.|tstr \.size \(1\.\.|\[1\*", plain) else None
+        return 0 if re.match(r"1\.\.|tstr \.size \(1\.\.|\[1\*|\{ *1\*", plain) else None
 
     def _plain(self, kind: str) -> str:
         while kind in self._schema.rules and kind not in _NAMED_TEXT:

@@ -28,6 +28,7 @@ _PRELUDE: dict[str, Check] = {
     "tstr": lambda v: type(v) is str,
     "bytes": lambda v: type(v) is bytes,
     "bool": lambda v: type(v) is bool,
+    "true": lambda v: v is True,
 }
 
 

@@ -5,8 +5,22 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from dunlin_contract import enrolment, event, fit, golden, manifest, reported, root, settings, telemetry, wipe
-from dunlin_contract.directive import Desired, Directive, Lease
+from dunlin_contract import (
+    capture,
+    drift,
+    enrolment,
+    event,
+    fit,
+    golden,
+    manifest,
+    reported,
+    results,
+    root,
+    settings,
+    telemetry,
+    wipe,
+)
+from dunlin_contract.directive import Desired, Directive, Lease, Trial
 from dunlin_contract.golden import ITEM_BYTES, Golden, Sample, TensorData
 from dunlin_contract.limits import LIMITS
 from dunlin_contract.manifest import chunk_count
@@ -195,17 +209,28 @@ def directives(draw: st.DrawFn) -> Directive:
         manifest=digest,
         index=tuples(digest, 3, 1),
     )
+    models = draw(table(name, desired))
+    trial = st.builds(
+        Trial, candidate=desired, mode=st.sampled_from(["shadow", "split", "standby"]), share=uint(1000, 1)
+    )
+    trials = {
+        one: candidate
+        for one, candidate in draw(st.fixed_dictionaries({}, optional=dict.fromkeys(models, trial))).items()
+        if candidate.candidate.release != models[one].release
+    }
     return Directive(
         device=draw(device),
         epoch=draw(u32),
         seq=draw(uint(LIMITS.sequence, 1)),
         issued=issued,
         expires=draw(uint(LIMITS.time_s, issued + 1)),
-        desired=draw(table(name, desired)),
+        desired=models,
         settings=draw(maybe(digest)),
         wipe=draw(maybe(st.binary(min_size=1, max_size=64))),
         nonce=draw(maybe(id16)),
         root=draw(maybe(digest)),
+        trials=trials,
+        captures=draw(table(name, st.binary(min_size=1, max_size=64))),
     )
 
 
@@ -233,6 +258,62 @@ states = st.builds(
     chunks_need=sequence,
     rejected=tuples(st.builds(reported.Rejected, kind=kind, reasons=tuples(text(256), 2, 1)), 2),
 )
+sketch = table(uint(512), sequence, 5)
+comparisons = st.builds(
+    telemetry.Comparison,
+    candidate=digest,
+    mode=st.sampled_from(["shadow", "split"]),
+    pairs=sequence,
+    agreed=sequence,
+    errors=sequence,
+    shed=sequence,
+    latency_us=sketch,
+    distance=sketch,
+    memory_bytes=uint(2**48),
+)
+drift_counts = uint(4, 2).flatmap(
+    lambda bins: st.builds(
+        telemetry.DriftCounts,
+        feature=text(64, 1),
+        counts=tuples(sequence, bins, bins),
+        expected=tuples(uint(65_535), bins, bins),
+    )
+)
+hardware = st.builds(
+    telemetry.Hardware,
+    temperature_dc=maybe(uint(3000, -1000)),
+    throttled=u32,
+    power_mw=maybe(u32),
+    gpu_permille=maybe(uint(1000)),
+    power_mode=text(64),
+    policy=st.sampled_from(["normal", "reduced", "paused"]),
+)
+
+
+@st.composite
+def result_records(draw: st.DrawFn) -> results.Result:
+    kind_, n = draw(st.sampled_from(["result", "capture", "gap"])), draw(uint(LIMITS.sequence, 1))
+    said: dict[str, Any] = {"first": draw(uint(n, 1))}
+    if kind_ != "gap":
+        said = {"model": draw(name), "release": draw(digest), "source": draw(text(64)), "reason": draw(text(64))}
+        said["outputs"] = draw(tuples(tensor_data(), 2, 1))
+    if kind_ == "capture":
+        said["inputs"] = draw(tuples(tensor_data(), 2, 1))
+    return results.Result(stream=draw(id16), n=n, time_s=draw(unix_time), uptime_s=draw(sequence), kind=kind_, **said)
+
+
+@st.composite
+def features(draw: st.DrawFn) -> drift.Feature:
+    edges = draw(st.lists(real, min_size=1, max_size=5, unique_by=lambda edge: edge + 0.0))
+    shares = draw(st.lists(uint(9000), min_size=len(edges), max_size=len(edges)))
+    return drift.Feature(
+        side=draw(st.sampled_from(["input", "output"])),
+        tensor=draw(text(256, 1)),
+        what=draw(st.sampled_from(["mean", "deviation", "value", "class", "confidence"])),
+        edges=tuple(sorted(edges)),
+        expected=(*shares, drift.SHARES - sum(shares)),
+    )
+
 
 RECORDS: dict[type[Record], st.SearchStrategy[Any]] = {
     root.Root: roots(),
@@ -288,11 +369,30 @@ RECORDS: dict[type[Record], st.SearchStrategy[Any]] = {
                 release=digest,
                 count=sequence,
                 errors=sequence,
-                latency_us=table(uint(512), sequence, 5),
+                latency_us=sketch,
+                comparison=maybe(comparisons),
+                drift=tuples(drift_counts, 3),
+                confidence=st.just(()) | tuples(sequence, 20, 20),
             ),
         ),
         memory_bytes=uint(2**48),
         load_permille=uint(1_000_000),
+        hardware=maybe(hardware),
+    ),
+    results.Result: result_records(),
+    drift.Baseline: st.builds(drift.Baseline, features=tuples(features(), 3, 1)),
+    capture.CaptureOrder: st.builds(
+        capture.CaptureOrder,
+        device=device,
+        order_id=id16,
+        model=name,
+        issued=unix_time,
+        not_after=unix_time,
+        per_day=uint(100_000, 1),
+        random_permille=uint(1000),
+        margin_permille=uint(1000),
+        disagreement=st.booleans(),
+        classes=ascending(uint(65_535), 5),
     ),
     enrolment.ClaimToken: st.builds(
         enrolment.ClaimToken,

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from contract.vectors import material as m
-from dunlin_contract import bundle, cbor, cose, envelopes, hpke, keys, link, merkle, topics
+from dunlin_contract import cbor, cose, envelopes, header, hpke, keys, link, merkle, topics
 from dunlin_contract.enrolment import ClaimToken
 from dunlin_contract.errors import ContractError
 from dunlin_contract.install import installed
@@ -37,6 +37,7 @@ PARSERS: dict[str, Callable[[bytes], object]] = {
     "directive": lambda data: envelopes.open_directive(data, ROOT),
     "ack": lambda data: envelopes.open_ack(data, ROOT),
     "wipe": lambda data: envelopes.open_wipe(data, ROOT),
+    "capture": lambda data: envelopes.open_capture(data, ROOT),
     "receipt": lambda data: envelopes.open_receipt(data, SPKI),
     "enrol": envelopes.open_enrol,
     "reported": lambda data: envelopes.open_reported(data, SPKI),
@@ -45,7 +46,7 @@ PARSERS: dict[str, Callable[[bytes], object]] = {
     "event-by-any-key": lambda data: envelopes.open_event(m.signed1(b"\xa0", "device", "dnb/v1/event"), data),
     "grant": lambda data: hpke.open_cek(data, KEY, bytes(32), "pi-1"),
     "spki": keys.load_spki,
-    "header": bundle.Header.unpack,
+    "header": header.Header.unpack,
     "index": lambda data: Manifest.from_cbor(m.MANIFEST).checked_leaves(data),
     "install": lambda data: list(installed(Payload.from_cbor(m.CONTENT.payloads[1]), [data])),
     "split": merkle.split,

@@ -46,7 +46,7 @@ def signers(*private: keys.PrivateKey) -> dict[bytes, bytes]:
 
 
 SINGLE = (Role.DIRECTIVE, Role.ACK, Role.ENROL, Role.RENEW, Role.RECEIPT, Role.REPORTED, Role.EVENT)
-SEVERAL = (Role.ROOT, Role.RELEASE, Role.WIPE)
+SEVERAL = (Role.ROOT, Role.RELEASE, Role.WIPE, Role.CAPTURE)
 
 
 def test_every_role_is_tried() -> None:

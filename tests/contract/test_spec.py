@@ -57,7 +57,13 @@ def test_rules() -> None:
 def test_roles() -> None:
     table = {row[0].strip("`"): row[1] for row in _rows(_section("2. Keys and signatures"))}
     assert set(table) == set(Role)
-    kinds = {"directive": "directive", "manifest": "release", "wipe": "wipe", "receipt": "receipt"}
+    kinds = {
+        "directive": "directive",
+        "manifest": "release",
+        "wipe": "wipe",
+        "capture": "capture",
+        "receipt": "receipt",
+    }
     for vector in vectors.every():
         if vector["kind"] in kinds and vector["expect"] == "ok":
             form = {18: "COSE_Sign1", 98: "COSE_Sign"}[cbor2.loads(vectors.octets(vector)).tag]
@@ -90,5 +96,5 @@ def test_rules_named_in_the_text_exist() -> None:
     prose = SPEC.replace(_section("13. Limits"), "")
     named = set(re.findall(r"`([a-z]+-[a-z]+)`", prose)) | {"size", "encoding", "canonical"}
     records = set(re.findall(r"^([a-z-]+) =", (vectors.FOLDER.parent / "dunlin.cddl").read_text(), re.MULTILINE))
-    assert set(MODEL_STORES) <= set(re.findall(r"`([a-z-]+)`", _section("8. Reports, events, telemetry")))
+    assert set(MODEL_STORES) <= set(re.findall(r"`([a-z-]+)`", _section("8. Reports, events, telemetry, results")))
     assert named <= {rule.value for rule in Rule} | records | set(MODEL_STORES), named - set(Rule) - records

@@ -23,7 +23,7 @@ def _named(name: str) -> vectors.Vector:
     return next(vector for vector in vectors.every() if vector["name"] == name)
 
 
-@pytest.mark.parametrize("name", ["manifest-good", "wipe-two-owners", "ack-good", "receipt-good"])
+@pytest.mark.parametrize("name", ["manifest-good", "wipe-two-owners", "capture-two-owners", "ack-good", "receipt-good"])
 def test_every_bit_of_an_envelope(name: str) -> None:
     good = _named(name)
     assert vectors.verdict(good) == "ok"

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from dunlin_contract import bundle, cbor, envelopes, hpke, keys, link, topics
+from dunlin_contract.capture import check_capture
 from dunlin_contract.directive import Desired, Directive, DirectiveMemory, check_release, decide, directive_digest
+from dunlin_contract.drift import Baseline
 from dunlin_contract.enrolment import ClaimToken, EnrolReply, Trust
 from dunlin_contract.errors import ContractError
 from dunlin_contract.event import Event
@@ -18,7 +20,9 @@ from dunlin_contract.golden import Golden
 from dunlin_contract.install import installed
 from dunlin_contract.manifest import Manifest, Payload
 from dunlin_contract.reported import Reported
+from dunlin_contract.results import Result
 from dunlin_contract.root import Root, ServerKeys
+from dunlin_contract.schema import Record
 from dunlin_contract.settings import Settings
 from dunlin_contract.slot import slot_bytes
 from dunlin_contract.stream import ChunkCipher
@@ -29,12 +33,14 @@ from tests.contract.rfc9180 import private_key
 FOLDER = Path(__file__).parents[2] / "contract" / "vectors"
 Vector = dict[str, Any]
 
-PLAIN = {
+PLAIN: dict[str, type[Record]] = {
     "server-keys": ServerKeys,
     "settings": Settings,
     "reported": Reported,
     "event": Event,
     "telemetry": Telemetry,
+    "result": Result,
+    "baseline": Baseline,
     "golden": Golden,
     "enrol-reply": EnrolReply,
     "trust": Trust,
@@ -185,6 +191,11 @@ def _wipe_decide(vector: Vector) -> None:
     check_order(WipeOrder.from_bytes(octets(vector)), vector["device"], frozenset(vector["desired"]))
 
 
+def _capture(vector: Vector) -> None:
+    order = envelopes.open_capture(octets(vector), root_named(vector["root"]))
+    check_capture(order, vector["device"], vector["model"])
+
+
 _RUN: dict[str, Callable[[Vector], Any]] = {
     "cbor": lambda v: cbor.decode(octets(v), v["cap_bytes"]),
     "spki": _spki_of,
@@ -206,6 +217,7 @@ _RUN: dict[str, Callable[[Vector], Any]] = {
     "receipt": lambda v: envelopes.open_receipt(octets(v), _spki(v["key"])),
     "wipe": lambda v: envelopes.open_wipe(octets(v), root_named(v["root"])),
     "wipe-decide": _wipe_decide,
+    "capture": _capture,
     "fit": _fit,
     "slot": lambda v: {"slot_bytes": slot_bytes(v["lengths"], v["chunks"])},
     "signed-reported": lambda v: envelopes.open_reported(octets(v), _spki(v["key"])),

@@ -91,7 +91,7 @@ def changed(value: Any, random: Random) -> bytes:
 RECORDS: dict[str, Any] = {
     "root": m.ROOT,
     "manifest": m.edited(m.MANIFEST, ((6, 0, 1, 3), 65536), ((6, 0, 1, 7), ["locked", "no-swap"])),
-    "directive": {**m.DIRECTIVE, 8: m.WIPE_ENVELOPE, 10: bytes(32)},
+    "directive": {**m.DIRECTIVE, 8: m.WIPE_ENVELOPE, 10: bytes(32), 12: {"digits": m.CAPTURE_ENVELOPE}},
     "desired": m.DESIRED,
     "fit": {**m.FIT, 3: 65536, 4: 1 << 20, 7: ["locked", "no-swap"]},
     "payload": {**m.CONTENT.payloads[1], 4: bytes(32)},
@@ -102,7 +102,7 @@ RECORDS: dict[str, Any] = {
     "enrol-reply": {0: 1, 1: "issued", 2: [b"chain"], 3: "broker", 4: 1, 5: 2, 6: b"root", 7: "reason"},
     "claim-token": {0: 1, 1: "https://fleet.example", 2: bytes(32), 3: bytes(8), 4: bytes(16), 5: m.LATER},
 }
-"""Records that a microcontroller reads, each with every field."""
+"""Records that a microcontroller reads, each with every field that it takes."""
 
 _REPLACED: tuple[Any, ...] = (None, True, 0, 1, -1, 2**64 - 1, 0.0, -1.0, 1e-10, float("inf"), float("nan"))
 _REPLACED += ("", "A", "\u202e", b"", [], {})
@@ -170,6 +170,7 @@ SIGN: dict[str, Callable[[bytes], bytes]] = {
     "root-first": _sign(["root-1"], "dnb/v1/root"),
     "root-next": _sign(["root-1", "root-2"], "dnb/v1/root"),
     "wipe": _sign(["ops-1", "ops-2"], "dnb/v1/wipe"),
+    "capture": _sign(["ops-1", "ops-2"], "dnb/v1/capture"),
     "directive": _sign1("director", "dnb/v1/directive"),
     "ack": _sign1("director", "dnb/v1/ack"),
     "enrol-request": _sign1("device", "dnb/v1/enrol"),

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from contract.vectors import material as m
-from dunlin_contract import enrolment, event, fit, golden, manifest, reported, root, telemetry, wipe
+from dunlin_contract import drift, enrolment, event, fit, golden, manifest, reported, results, root, telemetry, wipe
 from dunlin_contract.directive import Directive
 from dunlin_contract.errors import ContractError
 from dunlin_contract.schema import Record
@@ -26,10 +26,10 @@ from tests.firmware.runner import Runner
 
 CASES = {
     **dict.fromkeys(("manifest", "directive", "root-first", "grant"), 250),
-    **dict.fromkeys(("root-next", "wipe", "ack", "enrol-request", "link-stream"), 120),
+    **dict.fromkeys(("root-next", "wipe", "capture", "ack", "enrol-request", "link-stream"), 120),
     **dict.fromkeys(("receipt", "renew", "signed-reported", "signed-event"), 60),
     **dict.fromkeys(("settings", "enrol-reply", "claim-token", "reported", "event"), 1000),
-    **dict.fromkeys(("telemetry", "golden", "trust", "server-keys"), 300),
+    **dict.fromkeys(("telemetry", "result", "baseline", "golden", "trust", "server-keys"), 300),
     **dict.fromkeys(("frame", "link-message", "link-claim"), 1000),
 }
 """How many mutations of each kind: fewer where signatures have to be made and verified."""
@@ -113,6 +113,8 @@ WRITTEN: dict[str, type[Record]] = {
     "reported": reported.Reported,
     "event": event.Event,
     "telemetry": telemetry.Telemetry,
+    "result": results.Result,
+    "baseline": drift.Baseline,
     "golden": golden.Golden,
     "trust": enrolment.Trust,
     "renew": enrolment.RenewRequest,
@@ -227,7 +229,7 @@ def test_a_variant_that_no_microcontroller_can_hold(runner: Runner) -> None:
     five = [*m.CONTENT.payloads, *({**report, 0: bytes([place] * 16)} for place in range(2))]
     asked = {"bytes": _manifest([{**m.VARIANT, 3: [0, 1, 2, 3, 4]}], five), "device": device}
     assert runner.ask("choose", asked).verdict == "count"
-    huge = [m.CONTENT.payloads[0], {**m.CONTENT.payloads[1], 1: "baseline", 5: 2**32}, *m.CONTENT.payloads[2:]]
+    huge = [m.CONTENT.payloads[0], {**m.CONTENT.payloads[1], 1: "report", 5: 2**32}, *m.CONTENT.payloads[2:]]
     huge.append({**m.CONTENT.payloads[1], 0: bytes(16)})
     asked["bytes"] = _manifest([{**m.VARIANT, 3: [0, 1, 2, 3], 5: {**m.VARIANT[5], 0: 3}}], huge)
     assert runner.ask("choose", asked).verdict == "slot-size"

@@ -70,6 +70,7 @@ SOURCES = {
     ("manifest.c", "LEAVES"): LEAVES,
     ("manifest.c", "LABELS_BYTES"): LIMITS.labels_bytes,
     ("manifest.c", "GOLDEN_BYTES"): LIMITS.golden_bytes,
+    ("manifest.c", "BASELINE_BYTES"): LIMITS.baseline_bytes,
     ("manifest.c", "MICRO_BYTES"): LIMITS.manifest_tflm_bytes,
     ("manifest.c", "CHUNK_LOG2"): LIMITS.chunk_log2_mcu,
     ("manifest.c", "SECTOR"): slot.SECTOR_BYTES,
@@ -153,4 +154,4 @@ def test_reasons() -> None:
 def test_purposes() -> None:
     """What is said into signatures: each role's text, and no other."""
     used = {role for path in CONTRACT.glob("*.c") for role in re.findall(r'"(dnb/v1/\w+)"', path.read_text())}
-    assert used == {role.value for role in Role} - {Role.RENEW.value}
+    assert used == {role.value for role in Role} - {Role.RENEW.value, Role.CAPTURE.value}

@@ -3,47 +3,16 @@ what the signed manifest implies. Reading and writing keep one chunk in memory, 
 """
 
 import os
-import struct
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
 
 from dunlin_contract import merkle
 from dunlin_contract.envelopes import Release, open_manifest
-from dunlin_contract.limits import LIMITS
+from dunlin_contract.header import HEADER_BYTES, Header
 from dunlin_contract.root import Root
 from dunlin_contract.rules import Rule, require
-
-MAGIC = b"\x89DNB\r\n\x1a\n"
-"""As PNG's: a transfer that changes line ends or strips the eighth bit breaks it."""
-_HEADER = struct.Struct(">8sHHIIQ")
-FORMAT_VERSION = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Header:
-    """The 28 bytes in front, checked for shape only."""
-
-    manifest_length: int
-    index_length: int
-    chunks_length: int
-
-    def pack(self) -> bytes:
-        """The header's bytes."""
-        return _HEADER.pack(MAGIC, FORMAT_VERSION, 0, self.manifest_length, self.index_length, self.chunks_length)
-
-    @classmethod
-    def unpack(cls, data: bytes) -> Self:
-        """Read a header. Raises MalformedError ``magic`` or ``header``, LimitError ``size``."""
-        require(Rule.MAGIC, data[:8] == MAGIC, "not a Dunlin bundle (or damaged by a text-mode transfer)")
-        require(Rule.HEADER, len(data) == _HEADER.size, "the bundle ends inside its header")
-        _, version, flags, manifest, index, chunks = _HEADER.unpack(data)
-        known = version == FORMAT_VERSION and flags == 0
-        require(Rule.HEADER, known, f"bundle format {version} (flags {flags}) is not known: update this program")
-        require(Rule.SIZE, manifest <= LIMITS.manifest_bytes, f"a manifest of {manifest} bytes is too large")
-        return cls(manifest, index, chunks)
 
 
 class BundleFile:
@@ -56,7 +25,7 @@ class BundleFile:
         self.manifest = release.manifest
         self.leaves = leaves
         """Leaf hashes of all payloads in order, already checked against the signed Merkle roots."""
-        self._chunks_at = _HEADER.size + len(envelope) + 32 * len(leaves)
+        self._chunks_at = HEADER_BYTES + len(envelope) + 32 * len(leaves)
 
     @classmethod
     def open(cls, path: Path, root: Root) -> Self:
@@ -68,7 +37,7 @@ class BundleFile:
         """
         file = path.open("rb")
         try:
-            header = Header.unpack(file.read(_HEADER.size))
+            header = Header.unpack(file.read(HEADER_BYTES))
             envelope = file.read(header.manifest_length)
             whole = len(envelope) == header.manifest_length
             require(Rule.LENGTHS, whole, "the bundle ends inside its manifest")
@@ -76,7 +45,7 @@ class BundleFile:
             manifest = release.manifest
             agree = (header.index_length, header.chunks_length) == (manifest.index_length, manifest.chunks_length)
             require(Rule.LENGTHS, agree, "the header's lengths are not the signed ones")
-            wanted = _HEADER.size + len(envelope) + manifest.index_length + manifest.chunks_length
+            wanted = HEADER_BYTES + len(envelope) + manifest.index_length + manifest.chunks_length
             size = os.fstat(file.fileno()).st_size
             require(Rule.LENGTHS, size >= wanted, f"the bundle is cut short: {size} of {wanted} bytes")
             require(Rule.TRAILING, size <= wanted, f"{size - wanted} bytes follow the bundle's end")

@@ -37,6 +37,7 @@ class Role(StrEnum):
     RECEIPT = "dnb/v1/receipt"
     REPORTED = "dnb/v1/reported"
     EVENT = "dnb/v1/event"
+    CAPTURE = "dnb/v1/capture"
 
 
 def _ecdsa_sign(key: keys.PrivateKey, message: bytes) -> bytes:

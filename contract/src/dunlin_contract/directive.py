@@ -8,7 +8,19 @@ from typing import ClassVar
 from dunlin_contract import ids
 from dunlin_contract.limits import LIMITS
 from dunlin_contract.rules import Rule, refuse, require
-from dunlin_contract.schema import Record, array, at, format_version, octets, one_of, record, table, text, uint
+from dunlin_contract.schema import (
+    NO_ENTRIES,
+    Record,
+    array,
+    at,
+    format_version,
+    octets,
+    one_of,
+    record,
+    table,
+    text,
+    uint,
+)
 
 _digest = octets(32)
 
@@ -35,8 +47,24 @@ class Desired(Record):
     index: tuple[bytes, ...] = at(5, array(_digest, LIMITS.index_pages, 1))
 
 
+class Trial(Record):
+    """A candidate beside the desired release of a model, which goes on serving.
+
+    ``shadow``: the candidate sees a ``share`` (permille) of the requests too, its answers are compared and dropped.
+    ``split``: it answers that share. ``standby``: it is loaded and waits. The candidate stays until no directive names
+    it; one that desires it switches to it at once.
+    """
+
+    candidate: Desired = at(0, record(Desired))
+    mode: str = at(1, one_of("shadow", "split", "standby"))
+    share: int = at(2, uint(1000, 1), default=1000)
+
+
 class Directive(Record):
-    """The whole desired state of one device. A model that is absent is removed. Times in Unix seconds."""
+    """The whole desired state of one device. A model that is absent is removed. Times in Unix seconds.
+
+    ``captures``: per model an order to keep some of its inputs, signed by two ops keys (see :mod:`.capture`).
+    """
 
     CAP_BYTES: ClassVar[int] = LIMITS.directive_bytes
 
@@ -51,9 +79,20 @@ class Directive(Record):
     wipe: bytes | None = at(8, octets(LIMITS.wipe_bytes, 1), default=None)
     nonce: bytes | None = at(9, octets(16), default=None)
     root: bytes | None = at(10, _digest, default=None)
+    trials: Mapping[str, Trial] = at(
+        11, table(text(LIMITS.name_bytes, ids.is_model), record(Trial), LIMITS.trials), default=NO_ENTRIES
+    )
+    captures: Mapping[str, bytes] = at(
+        12,
+        table(text(LIMITS.name_bytes, ids.is_model), octets(LIMITS.capture_bytes, 1), LIMITS.models),
+        default=NO_ENTRIES,
+    )
 
     def check(self) -> None:
         require(Rule.DIRECTIVE_TIME, self.issued < self.expires, "a directive must expire after it is issued")
+        for name, trial in self.trials.items():
+            beside = name in self.desired and trial.candidate.release != self.desired[name].release
+            require(Rule.TRIAL, beside, f"a trial of {name} needs another release that is desired")
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ import hashlib
 from dataclasses import dataclass
 
 from dunlin_contract import cose, keys
+from dunlin_contract.capture import CaptureOrder
 from dunlin_contract.cose import Role
 from dunlin_contract.directive import Directive, directive_digest
 from dunlin_contract.enrolment import EnrolRequest, RenewRequest
@@ -50,6 +51,13 @@ def open_wipe(envelope: bytes, root: Root) -> tuple[WipeOrder, bytes]:
     threshold = max(OPS_THRESHOLD, root.roles["ops"].threshold)
     payload = cose.verify(envelope, Role.WIPE, root.signers("ops"), threshold, LIMITS.wipe_bytes)
     return WipeOrder.from_bytes(payload), order_digest(payload)
+
+
+def open_capture(envelope: bytes, root: Root) -> CaptureOrder:
+    """Capture order signed by the root's ops role, at least two distinct keys. Raises ContractError."""
+    threshold = max(OPS_THRESHOLD, root.roles["ops"].threshold)
+    payload = cose.verify(envelope, Role.CAPTURE, root.signers("ops"), threshold, LIMITS.capture_bytes)
+    return CaptureOrder.from_bytes(payload)
 
 
 def open_receipt(envelope: bytes, identity_spki: bytes) -> Receipt:

@@ -18,6 +18,9 @@ class Limits:
     event_bytes: int = 8192
     ack_bytes: int = 512
     telemetry_bytes: int = 65536
+    result_bytes: int = 262_144
+    baseline_bytes: int = 65536
+    capture_bytes: int = 1024
     enrolment_bytes: int = 16384
     wipe_bytes: int = 4096
     receipt_bytes: int = 4096
@@ -33,6 +36,7 @@ class Limits:
     tensors: int = 32
     dimensions: int = 8
     models: int = 16
+    trials: int = 16
     root_keys: int = 64
     role_keys: int = 16
     signatures: int = 16
@@ -40,6 +44,8 @@ class Limits:
     missing_objects: int = 64
     rejected_reasons: int = 16
     sketch_buckets: int = 512
+    features: int = 16
+    bins: int = 32
     index_pages: int = 64
     golden_samples: int = 256
     nesting: int = 16
@@ -51,6 +57,7 @@ class Limits:
     page_leaves: int = 4096
     payload_bytes: int = 17_179_869_184
     object_bytes: int = 1_048_592
+    broker_payload_bytes: int = 67_108_864
     # text, UTF-8 bytes
     name_bytes: int = 32
     device_bytes: int = 36
@@ -80,6 +87,7 @@ class MicrocontrollerLimits:
     ops: int = 64
     tensors: int = 4
     index_pages: int = 4
+    trials: int = 0
 
 
 LIMITS = Limits()

@@ -198,6 +198,7 @@ class Manifest(Record):
         require(Rule.PAYLOAD_ROLE, right, f"variant {variant.kind}: the model's format is not its runtime's")
         if variant.fit.runtime == MICRO_RUNTIME:
             self._check_micro(variant)
+        self._check_baseline(variant)
         self._check_reference(variant, variant.golden.payload, "golden", LIMITS.golden_bytes)
         post = variant.io.postprocess
         if post is not None and post.labels is not None:
@@ -217,6 +218,15 @@ class Manifest(Record):
         stated = variant.fit.flash_bytes
         detail = f"variant {variant.kind} takes {needed} bytes of flash, {stated} are stated"
         require(Rule.PAYLOAD_LENGTH, stated >= needed, detail)
+
+    def _check_baseline(self, variant: Variant) -> None:
+        """Nothing names the baseline: it is found by its role, so a variant has one at most."""
+        mine = [self.payloads[index] for index in variant.payloads if self.payloads[index].role == "baseline"]
+        require(Rule.PAYLOAD_ROLE, len(mine) <= 1, f"variant {variant.kind} has several baseline payloads")
+        for payload in mine:
+            require(Rule.PAYLOAD_ROLE, payload.format == "cbor", f"variant {variant.kind}: a baseline is cbor")
+            small = payload.installed_length <= LIMITS.baseline_bytes
+            require(Rule.SIZE, small, f"variant {variant.kind}: the baseline is over {LIMITS.baseline_bytes} bytes")
 
     def _check_reference(self, variant: Variant, index: int, role: str, cap_bytes: int) -> None:
         right = index in variant.payloads and self.payloads[index].role == role
@@ -256,6 +266,10 @@ class Manifest(Record):
             signed = merkle.root(leaves[places.start : places.stop]) == payload.merkle_root
             require(Rule.MERKLE, signed, "the index does not match the signed Merkle root")
         return leaves
+
+    def baseline_payload(self, variant: Variant) -> int | None:
+        """Index of the variant's baseline payload (see :mod:`dunlin_contract.drift`), if it has one."""
+        return next((i for i in variant.payloads if self.payloads[i].role == "baseline"), None)
 
     @property
     def index_length(self) -> int:

@@ -16,12 +16,14 @@ PHASES = (
     "staged",
     "loaded",
     "testing",
+    "trial",
     "probation",
     "committed",
     "rolled-back",
     "refused",
 )
-"""Phases of an update, in order; the last two are its other ends: after it served, and before."""
+"""Phases of an update, in order; the last two are its other ends: after it served, and before. ``trial``: the candidate
+runs beside the release that serves, until a directive ends the trial."""
 
 _digest = octets(32)
 _count = uint(LIMITS.sequence)

@@ -67,7 +67,11 @@ class Rule(StrEnum):
     DIRECTIVE_TIME = "directive-time"
     RELEASE = "release"
     FLOOR = "floor"
+    TRIAL = "trial"
     WIPE_DESIRED = "wipe-desired"
+    # results, drift
+    RESULT_KIND = "result-kind"
+    BASELINE = "baseline"
     # wipe, enrolment, topics, link
     CLAIM_TOKEN = "claim-token"  # noqa: S105 - the name of a rule
     REPLY_STATUS = "reply-status"

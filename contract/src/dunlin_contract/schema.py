@@ -12,6 +12,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self, dataclass_transform
 
+import cbor2
+
 from dunlin_contract import cbor
 from dunlin_contract.rules import Rule, refuse, require
 
@@ -144,6 +146,10 @@ def format_version(*, default: int) -> Any:
         return default
 
     return dataclasses.field(default=default, metadata={_KEY: 0, _SPEC: Spec(load), _WRITTEN: True})
+
+
+NO_ENTRIES: Mapping[Any, Any] = cbor2.frozendict()
+"""Default of a table that is left out when it is empty."""
 
 
 @dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(at, format_version))

@@ -33,6 +33,7 @@ enum dunlin_phase { /* as in the contract's `reported` */
     DUNLIN_STAGED,
     DUNLIN_LOADED,
     DUNLIN_TESTING,
+    DUNLIN_TRIAL, /* never here */
     DUNLIN_PROBATION,
     DUNLIN_COMMITTED,
     DUNLIN_ROLLED_BACK,

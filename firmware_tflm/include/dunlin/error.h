@@ -23,11 +23,12 @@
     /* contract: bundle file and chunks */                                                                            \
     X(MAGIC, "magic") X(HEADER, "header") X(LENGTHS, "lengths") X(TRAILING, "trailing") X(MERKLE, "merkle")           \
     X(LEAF, "leaf") X(CHUNK_OPEN, "chunk-open") X(INSTALLED, "installed")                                             \
-    /* contract: grant, root, directive, wipe, enrolment, topics, link */                                             \
+    /* contract: grant, root, directive, wipe, results, drift, enrolment, topics, link */                             \
     X(GRANT_SHAPE, "grant-shape") X(GRANT_OPEN, "grant-open") X(ROOT_ROLE, "root-role") X(ROOT_KEY, "root-key")       \
     X(ROOT_VERSION, "root-version") X(ROOT_EPOCH, "root-epoch") X(DEVICE, "device") X(EPOCH, "epoch")                 \
     X(SEQUENCE, "sequence") X(EQUIVOCATION, "equivocation") X(FRESHNESS, "freshness")                                 \
-    X(DIRECTIVE_TIME, "directive-time") X(RELEASE, "release") X(FLOOR, "floor") X(WIPE_DESIRED, "wipe-desired")       \
+    X(DIRECTIVE_TIME, "directive-time") X(RELEASE, "release") X(FLOOR, "floor") X(TRIAL, "trial")                     \
+    X(WIPE_DESIRED, "wipe-desired") X(RESULT_KIND, "result-kind") X(BASELINE, "baseline")                             \
     X(CLAIM_TOKEN, "claim-token") X(REPLY_STATUS, "reply-status") X(TOPIC, "topic") X(FRAME, "frame")                 \
     /* the device's own */                                                                                            \
     X(NO_VARIANT, "no-variant")       /* no variant of the release fits this device */                                \

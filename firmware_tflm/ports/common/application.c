@@ -21,8 +21,8 @@ static struct flash_emulator flash_memory;
 static const struct application_board *board;
 static const struct options *options;
 
-static const char *const phases[] = {"idle",    "planned",   "downloading", "verified",    "staged", "loaded",
-                                     "testing", "probation", "committed",   "rolled-back", "refused"};
+static const char *const phases[] = {"idle",    "planned", "downloading", "verified",  "staged",      "loaded",
+                                     "testing", "trial",   "probation",   "committed", "rolled-back", "refused"};
 
 /* ---- lines ------------------------------------------------------------------------------------------------------------ */
 

@@ -8,6 +8,7 @@
 #define LEAVES 262144u
 #define LABELS_BYTES 262144u
 #define GOLDEN_BYTES 67108864u
+#define BASELINE_BYTES 65536u
 #define MICRO_BYTES 4096 /* of an envelope with a variant for microcontrollers */
 #define CHUNK_LOG2 12
 #define SECTOR 4096u
@@ -76,7 +77,7 @@ static int check_payloads(const struct dl_manifest *manifest) {
 
 struct sum { /* over a variant's payloads */
     uint32_t named; /* bit k: payload k */
-    int models, runtime, format;
+    int models, baselines, runtime, format;
     bool plain; /* all of them stored, in chunks for microcontrollers */
     uint32_t chunks, sectors;
 };
@@ -94,10 +95,17 @@ static int add_payload(const struct dl_manifest *manifest, uint32_t index, struc
     sum->plain &= is_stored(payload) && dl_number(payload, DL_P_CHUNK_LOG2) == CHUNK_LOG2;
     sum->chunks += (uint32_t)dl_number(payload, DL_P_CHUNKS);
     sum->sectors += sectors_of(dl_number(payload, DL_P_INSTALLED));
-    if (dl_choice_at(payload, DL_P_ROLE, DL_CHOICE_PAYLOAD_ROLE) == DL_MODEL &&
-        !dl_lookup(payload, DL_P_DELTA_BASE)) {
+    const int role = dl_choice_at(payload, DL_P_ROLE, DL_CHOICE_PAYLOAD_ROLE);
+    const int format = dl_choice_at(payload, DL_P_FORMAT, DL_CHOICE_PAYLOAD_FORMAT);
+    if (role == DL_MODEL && !dl_lookup(payload, DL_P_DELTA_BASE)) {
         sum->models++;
-        sum->format = dl_choice_at(payload, DL_P_FORMAT, DL_CHOICE_PAYLOAD_FORMAT);
+        sum->format = format;
+    }
+    if (role == DL_BASELINE) {
+        if (sum->baselines++ > 0 || format != DL_PAYLOAD_FORMAT_CBOR) {
+            return DUNLIN_E_PAYLOAD_ROLE;
+        }
+        return dl_number(payload, DL_P_INSTALLED) > BASELINE_BYTES ? DUNLIN_E_SIZE : 0;
     }
     return 0;
 }

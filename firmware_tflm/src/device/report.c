@@ -11,8 +11,8 @@
 static const char *const phases[] = {
     [DUNLIN_IDLE] = "idle",           [DUNLIN_PLANNED] = "planned",         [DUNLIN_DOWNLOADING] = "downloading",
     [DUNLIN_VERIFIED] = "verified",   [DUNLIN_STAGED] = "staged",           [DUNLIN_LOADED] = "loaded",
-    [DUNLIN_TESTING] = "testing",     [DUNLIN_PROBATION] = "probation",     [DUNLIN_COMMITTED] = "committed",
-    [DUNLIN_ROLLED_BACK] = "rolled-back", [DUNLIN_REFUSED] = "refused",
+    [DUNLIN_TESTING] = "testing",     [DUNLIN_TRIAL] = "trial",             [DUNLIN_PROBATION] = "probation",
+    [DUNLIN_COMMITTED] = "committed", [DUNLIN_ROLLED_BACK] = "rolled-back", [DUNLIN_REFUSED] = "refused",
 };
 
 struct dl_description dl_describe(const struct dl_device *d)

@@ -75,12 +75,27 @@ static int read_event(struct dunlin_span bytes) {
     return first(error, not_default(event.text_present, event.text.text.len));
 }
 
+static int check_model_telemetry(const struct dnb_model_telemetry *model) {
+    int error = not_default(model->drift_present, model->drift.drift_count);
+    for (size_t i = 0; model->drift_present && i < model->drift.drift_count; i++) {
+        const struct dnb_drift_counts *counts = &model->drift.drift[i];
+        error = first(error, counts->counts_count == counts->expected_count ? 0 : DUNLIN_E_BASELINE);
+    }
+    return error;
+}
+
 static int read_telemetry(struct dunlin_span bytes) {
     static struct dnb_telemetry telemetry;
+    const struct dnb_hardware *hardware = &telemetry.hardware.hardware;
     int error = dl_record_check(bytes, 65536);
     error = error ? error : DL_READ(dnb_telemetry, bytes, &telemetry);
     for (size_t i = 0; !error && i < telemetry.telemetry_models_count; i++) {
-        error = name(telemetry.telemetry_models[i].telemetry_models_key, DUNLIN_NAME);
+        error = first(name(telemetry.telemetry_models[i].telemetry_models_key, DUNLIN_NAME),
+                      check_model_telemetry(&telemetry.telemetry_models[i].telemetry_models));
+    }
+    if (!error && telemetry.hardware_present) {
+        error = first(not_default(hardware->throttled_present, hardware->throttled.throttled),
+                      not_default(hardware->power_mode_present, hardware->power_mode.power_mode.len));
     }
     return error;
 }
@@ -109,6 +124,63 @@ static int read_golden(struct dunlin_span bytes) {
                 error = first(error, check_data(dl_next(&tensors)));
             }
         }
+    }
+    return error;
+}
+
+static int check_tensors(struct dunlin_span tensors) {
+    int error = 0;
+    while (tensors.size > 0) {
+        error = first(error, check_data(dl_item(&tensors)));
+    }
+    return error;
+}
+
+static int read_result(struct dunlin_span bytes) {
+    static struct dnb_result result;
+    int error = dl_record_check(bytes, 262144);
+    error = error ? error : DL_READ(dnb_result, bytes, &result);
+    if (error) {
+        return error;
+    }
+    error = result.model_present ? name(result.model.model, DUNLIN_NAME) : 0;
+    error = first(error, not_default(result.source_present, result.source.source.len));
+    error = first(error, not_default(result.reason_present, result.reason.reason.len));
+    error = first(error, not_default(result.inputs_present, result.inputs.inputs_count));
+    error = first(error, not_default(result.outputs_present, result.outputs.outputs_count));
+    error = first(error, result.first_present && result.first.first == 0 ? DUNLIN_E_RANGE : 0);
+    error = first(error, check_tensors(dl_content(bytes, 10)));
+    error = first(error, check_tensors(dl_content(bytes, 11)));
+    const bool captured = result.kind_choice == dnb_result_kind_capture_tstr_c;
+    const bool right = result.kind_choice == dnb_result_kind_gap_tstr_c
+                           ? result.first_present && result.first.first <= result.n && !result.model_present &&
+                                 !result.release_present && !result.source_present && !result.reason_present &&
+                                 !result.inputs_present && !result.outputs_present
+                           : result.model_present && result.release_present && result.outputs_present &&
+                                 !result.first_present && result.inputs_present == captured;
+    return first(error, right ? 0 : DUNLIN_E_RESULT_KIND);
+}
+
+static int check_feature(const struct dnb_feature *feature) {
+    uint32_t shares = 0;
+    bool rising = true, finite = true;
+    for (size_t i = 0; i < feature->edges_count; i++) {
+        rising &= i == 0 || feature->edges[i - 1] < feature->edges[i];
+        finite &= feature->edges[i] - feature->edges[i] == 0; /* neither an infinity nor a NaN */
+    }
+    for (size_t i = 0; i < feature->expected_count; i++) {
+        shares += feature->expected[i];
+    }
+    const bool whole = feature->expected_count == feature->edges_count + 1 && shares == 65535;
+    return !finite ? DUNLIN_E_RANGE : rising && whole ? 0 : DUNLIN_E_BASELINE;
+}
+
+static int read_baseline(struct dunlin_span bytes) {
+    static struct dnb_baseline baseline;
+    int error = dl_record_check(bytes, 65536);
+    error = error ? error : DL_READ(dnb_baseline, bytes, &baseline);
+    for (size_t i = 0; !error && i < baseline.features_count; i++) {
+        error = check_feature(&baseline.features[i]);
     }
     return error;
 }
@@ -169,6 +241,31 @@ static int open_receipt(const struct fields *in) {
     return error;
 }
 
+static int open_capture(const struct fields *in) {
+    static struct dnb_capture_order order;
+    struct dl_root root;
+    struct dunlin_span payload;
+    int error = dl_root_open_known(field(in, "root"), &root) ? DUNLIN_E_ARGUMENT : 0;
+    const uint32_t least = error ? 0 : dl_root_threshold(&root, DL_ROLE_OPS);
+    error = error ? error
+                  : dl_cose_verify(field(in, "bytes"), "dnb/v1/capture", (struct dl_signers){&root, DL_ROLE_OPS, NULL},
+                                   least > 2 ? least : 2, CAP_SMALL, &payload);
+    error = error ? error : dl_record_check(payload, CAP_SMALL);
+    error = error ? error : DL_READ(dnb_capture_order, payload, &order);
+    if (error) {
+        return error;
+    }
+    error = first(dl_device_check(dl_span(order.device)), name(order.model, DUNLIN_NAME));
+    error = first(error, not_default(order.random_permille_present, order.random_permille.random_permille));
+    error = first(error, not_default(order.margin_permille_present, order.margin_permille.margin_permille));
+    error = first(error, not_default(order.classes_present, order.classes.classes_count));
+    for (size_t i = 1; order.classes_present && i < order.classes.classes_count; i++) {
+        error = first(error, order.classes.classes[i - 1] < order.classes.classes[i] ? 0 : DUNLIN_E_ORDER);
+    }
+    const bool for_it = dl_is(dl_span(order.device), string(in, "device")) && dl_is(dl_span(order.model), string(in, "model"));
+    return first(error, for_it ? 0 : DUNLIN_E_DEVICE);
+}
+
 static int open_reported(const struct fields *in) {
     struct dunlin_span payload;
     const int error = open_by(in, "dnb/v1/reported", 32768, &payload);
@@ -190,12 +287,14 @@ int run_other(const char *kind, const struct fields *in) {
         const char *kind;
         int (*read)(struct dunlin_span bytes);
     } plain[] = {{"event", read_event},   {"telemetry", read_telemetry}, {"golden", read_golden},
-                 {"trust", read_trust},   {"server-keys", read_server_keys}};
+                 {"trust", read_trust},   {"server-keys", read_server_keys}, {"result", read_result},
+                 {"baseline", read_baseline}};
     static const struct {
         const char *kind;
         int (*open)(const struct fields *in);
     } others[] = {{"reported", open_plain_report}, {"enrol-request", open_enrol},      {"renew", open_renew},
-                  {"receipt", open_receipt},       {"signed-reported", open_reported}, {"signed-event", open_event}};
+                  {"receipt", open_receipt},       {"signed-reported", open_reported}, {"signed-event", open_event},
+                  {"capture", open_capture}};
     for (size_t i = 0; i < sizeof plain / sizeof plain[0]; i++) {
         if (strcmp(kind, plain[i].kind) == 0) {
             return plain[i].read(field(in, "bytes"));

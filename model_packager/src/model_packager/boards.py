@@ -6,7 +6,8 @@ from typing import Any
 
 from dunlin_contract.fit import MODEL_STORES
 from dunlin_contract.limits import LIMITS
-from model_packager.reading import VOCABULARY, Checks, suggestion
+from dunlin_contract.vocabulary import Checks, suggestion
+from model_packager.words import VOCABULARY
 
 MICRO_STORE = "plain-flash"
 """Where a microcontroller keeps a model, which it executes in place; every other device keeps it elsewhere."""

@@ -10,10 +10,11 @@ from typing import Any, cast
 from dunlin_contract import ids
 from dunlin_contract.limits import LIMITS
 from dunlin_contract.manifest import MICRO_RUNTIME, Postprocess, Preprocess
+from dunlin_contract.vocabulary import Checks, suggestion
 from model_packager import boards
 from model_packager.boards import Board
 from model_packager.errors import RecipeError
-from model_packager.reading import Checks, suggestion
+from model_packager.words import VOCABULARY
 
 RUNTIME_OF_FORMAT = {"tflite": "litert", "onnx": "onnxruntime", "tflm": MICRO_RUNTIME}
 KINDS = (
@@ -106,7 +107,7 @@ class _Reader:
     """Turns a parsed recipe into the checked one."""
 
     def __init__(self, path: Path, source: str) -> None:
-        self._check = Checks(path, source)
+        self._check = Checks(path, source, VOCABULARY, RecipeError)
 
     def recipe(self, table: dict[str, Any], overrides: dict[str, object]) -> Recipe:
         p95_ms = overrides.pop("p95_ms", None)

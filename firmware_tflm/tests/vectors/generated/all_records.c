@@ -56,11 +56,6 @@ static bool decode_dn_role_name(zcbor_state_t *state, struct dn_role_name_r *res
 static bool decode_repeated_dnb_role_keys_kids_kids(zcbor_state_t *state, struct zcbor_string *result);
 static bool decode_dnb_role_keys(zcbor_state_t *state, struct dnb_role_keys *result);
 static bool decode_repeated_roles_root_roles(zcbor_state_t *state, struct roles_root_roles *result);
-static bool decode_repeated_desired_directive_desired(zcbor_state_t *state, struct desired_directive_desired *result);
-static bool decode_repeated_dnb_directive_settings(zcbor_state_t *state, struct dnb_directive_settings *result);
-static bool decode_repeated_dnb_directive_wipe(zcbor_state_t *state, struct dnb_directive_wipe *result);
-static bool decode_repeated_dnb_directive_nonce(zcbor_state_t *state, struct dnb_directive_nonce *result);
-static bool decode_repeated_dnb_directive_root(zcbor_state_t *state, struct dnb_directive_root *result);
 static bool decode_dn_runtime_name(zcbor_state_t *state, struct dn_runtime_name_r *result);
 static bool decode_repeated_dn_version3_dn_u32_m(zcbor_state_t *state, uint32_t *result);
 static bool decode_dn_version3(zcbor_state_t *state, struct dn_version3 *result);
@@ -74,15 +69,37 @@ static bool decode_dn_model_store(zcbor_state_t *state, struct dn_model_store_r 
 static bool decode_repeated_dnb_fit_stores(zcbor_state_t *state, struct dnb_fit_stores_r *result);
 static bool decode_repeated_dnb_wipe_order_models(zcbor_state_t *state, struct dnb_wipe_order_models_r *result);
 static bool decode_repeated_dnb_wipe_order_reason(zcbor_state_t *state, struct dnb_wipe_order_reason *result);
-static bool decode_repeated_latency_us_model_telemetry_latency_us(zcbor_state_t *state, struct latency_us_model_telemetry_latency_us *result);
-static bool decode_dnb_model_telemetry(zcbor_state_t *state, struct dnb_model_telemetry *result);
-static bool decode_repeated_models_telemetry_models(zcbor_state_t *state, struct models_telemetry_models *result);
 static bool decode_repeated_dnb_erased_releases_releases(zcbor_state_t *state, struct zcbor_string *result);
 static bool decode_repeated_dnb_erased_storage_key(zcbor_state_t *state, struct dnb_erased_storage_key *result);
 static bool decode_dnb_erased(zcbor_state_t *state, struct dnb_erased *result);
+static bool decode_repeated_dnb_result_model(zcbor_state_t *state, struct dnb_result_model *result);
+static bool decode_repeated_dnb_result_release(zcbor_state_t *state, struct dnb_result_release *result);
+static bool decode_repeated_dnb_result_source(zcbor_state_t *state, struct dnb_result_source *result);
+static bool decode_repeated_dnb_result_reason(zcbor_state_t *state, struct dnb_result_reason *result);
 static bool decode_dn_dtype(zcbor_state_t *state, struct dn_dtype_r *result);
 static bool decode_repeated_dnb_tensor_data_shape_shape(zcbor_state_t *state, uint32_t *result);
 static bool decode_dnb_tensor_data(zcbor_state_t *state, struct dnb_tensor_data *result);
+static bool decode_repeated_dnb_result_inputs(zcbor_state_t *state, struct dnb_result_inputs_r *result);
+static bool decode_repeated_dnb_result_outputs(zcbor_state_t *state, struct dnb_result_outputs_r *result);
+static bool decode_repeated_dnb_result_first(zcbor_state_t *state, struct dnb_result_first *result);
+static bool decode_repeated_dnb_capture_order_random_permille(zcbor_state_t *state, struct dnb_capture_order_random_permille *result);
+static bool decode_repeated_dnb_capture_order_margin_permille(zcbor_state_t *state, struct dnb_capture_order_margin_permille *result);
+static bool decode_repeated_dnb_capture_order_disagreement(zcbor_state_t *state, void *result);
+static bool decode_repeated_dnb_capture_order_classes_classes(zcbor_state_t *state, uint32_t *result);
+static bool decode_repeated_dnb_capture_order_classes(zcbor_state_t *state, struct dnb_capture_order_classes_r *result);
+static bool decode_repeated_dnb_feature_expected_expected(zcbor_state_t *state, uint32_t *result);
+static bool decode_dnb_feature(zcbor_state_t *state, struct dnb_feature *result);
+static bool decode_repeated_desired_directive_desired(zcbor_state_t *state, struct desired_directive_desired *result);
+static bool decode_repeated_dnb_directive_settings(zcbor_state_t *state, struct dnb_directive_settings *result);
+static bool decode_repeated_dnb_directive_wipe(zcbor_state_t *state, struct dnb_directive_wipe *result);
+static bool decode_repeated_dnb_directive_nonce(zcbor_state_t *state, struct dnb_directive_nonce *result);
+static bool decode_repeated_dnb_directive_root(zcbor_state_t *state, struct dnb_directive_root *result);
+static bool decode_repeated_dnb_trial_share(zcbor_state_t *state, struct dnb_trial_share *result);
+static bool decode_dnb_trial(zcbor_state_t *state, struct dnb_trial *result);
+static bool decode_repeated_trials_directive_trials(zcbor_state_t *state, struct trials_directive_trials *result);
+static bool decode_repeated_dnb_directive_trials(zcbor_state_t *state, struct dnb_directive_trials_r *result);
+static bool decode_repeated_captures_directive_captures(zcbor_state_t *state, struct captures_directive_captures *result);
+static bool decode_repeated_dnb_directive_captures(zcbor_state_t *state, struct dnb_directive_captures_r *result);
 static bool decode_dnb_sample(zcbor_state_t *state, struct dnb_sample *result);
 static bool decode_repeated_dnb_device_description_flash_bytes(zcbor_state_t *state, struct dnb_device_description_flash_bytes *result);
 static bool decode_repeated_dnb_device_description_arena_bytes(zcbor_state_t *state, struct dnb_device_description_arena_bytes *result);
@@ -108,6 +125,26 @@ static bool decode_dnb_model_state(zcbor_state_t *state, struct dnb_model_state 
 static bool decode_repeated_models_reported_models(zcbor_state_t *state, struct models_reported_models *result);
 static bool decode_repeated_dnb_reported_number(zcbor_state_t *state, struct dnb_reported_number *result);
 static bool decode_repeated_dnb_reported_temperature_dc(zcbor_state_t *state, struct dnb_reported_temperature_dc *result);
+static bool decode_repeated_dn_sketch_dn_bucket(zcbor_state_t *state, struct dn_sketch_dn_bucket *result);
+static bool decode_dn_sketch(zcbor_state_t *state, struct dn_sketch *result);
+static bool decode_dnb_comparison(zcbor_state_t *state, struct dnb_comparison *result);
+static bool decode_repeated_dnb_model_telemetry_comparison(zcbor_state_t *state, struct dnb_model_telemetry_comparison *result);
+static bool decode_repeated_dnb_drift_counts_counts_counts(zcbor_state_t *state, uint64_t *result);
+static bool decode_repeated_dnb_drift_counts_expected_expected(zcbor_state_t *state, uint32_t *result);
+static bool decode_dnb_drift_counts(zcbor_state_t *state, struct dnb_drift_counts *result);
+static bool decode_repeated_dnb_model_telemetry_drift(zcbor_state_t *state, struct dnb_model_telemetry_drift_r *result);
+static bool decode_repeated_dnb_model_telemetry_confidence_confidence(zcbor_state_t *state, uint64_t *result);
+static bool decode_repeated_dnb_model_telemetry_confidence(zcbor_state_t *state, struct dnb_model_telemetry_confidence_r *result);
+static bool decode_dnb_model_telemetry(zcbor_state_t *state, struct dnb_model_telemetry *result);
+static bool decode_repeated_models_telemetry_models(zcbor_state_t *state, struct models_telemetry_models *result);
+static bool decode_repeated_dnb_hardware_temperature_dc(zcbor_state_t *state, struct dnb_hardware_temperature_dc *result);
+static bool decode_repeated_dnb_hardware_throttled(zcbor_state_t *state, struct dnb_hardware_throttled *result);
+static bool decode_repeated_dnb_hardware_power_mw(zcbor_state_t *state, struct dnb_hardware_power_mw *result);
+static bool decode_repeated_dnb_hardware_gpu_permille(zcbor_state_t *state, struct dnb_hardware_gpu_permille *result);
+static bool decode_repeated_dnb_hardware_power_mode(zcbor_state_t *state, struct dnb_hardware_power_mode *result);
+static bool decode_repeated_dnb_hardware_policy(zcbor_state_t *state, struct dnb_hardware_policy_r *result);
+static bool decode_dnb_hardware(zcbor_state_t *state, struct dnb_hardware *result);
+static bool decode_repeated_dnb_telemetry_hardware(zcbor_state_t *state, struct dnb_telemetry_hardware *result);
 static bool decode_repeated_dnb_tensor_shape_shape(zcbor_state_t *state, int32_t *result);
 static bool decode_dnb_quantization(zcbor_state_t *state, struct dnb_quantization *result);
 static bool decode_repeated_dnb_tensor_quantization(zcbor_state_t *state, struct dnb_tensor_quantization *result);
@@ -124,6 +161,9 @@ static bool decode_repeated_dnb_budget_measured_on(zcbor_state_t *state, struct 
 static bool decode_dnb_budget(zcbor_state_t *state, struct dnb_budget *result);
 static bool decode_dnb_golden_check(zcbor_state_t *state, struct dnb_golden_check *result);
 static bool decode_dnb_variant(zcbor_state_t *state, struct dnb_variant *result);
+static bool decode_dnb_baseline(zcbor_state_t *state, struct dnb_baseline *result);
+static bool decode_dnb_capture_order(zcbor_state_t *state, struct dnb_capture_order *result);
+static bool decode_dnb_result(zcbor_state_t *state, struct dnb_result *result);
 static bool decode_dnb_device_description(zcbor_state_t *state, struct dnb_device_description *result);
 static bool decode_dnb_receipt(zcbor_state_t *state, struct dnb_receipt *result);
 static bool decode_dnb_renew_request(zcbor_state_t *state, struct dnb_renew_request *result);
@@ -574,71 +614,6 @@ static bool decode_repeated_roles_root_roles(
 	return res;
 }
 
-static bool decode_repeated_desired_directive_desired(
-		zcbor_state_t *state, struct desired_directive_desired *result)
-{
-	zcbor_log("%s\r\n", __func__);
-
-	bool res = ((((zcbor_tstr_decode(state, (&(*result).directive_desired_key))))
-	&& (decode_dnb_desired(state, (&(*result).directive_desired)))));
-
-	log_result(state, res, __func__);
-	return res;
-}
-
-static bool decode_repeated_dnb_directive_settings(
-		zcbor_state_t *state, struct dnb_directive_settings *result)
-{
-	zcbor_log("%s\r\n", __func__);
-
-	bool res = ((((zcbor_uint32_expect(state, (7))))
-	&& (zcbor_bstr_decode(state, (&(*result).settings)))
-	&& ((((((*result).settings.len == 32)) || (zcbor_error(state, ZCBOR_ERR_WRONG_RANGE), false))) || (zcbor_error(state, ZCBOR_ERR_WRONG_RANGE), false))));
-
-	log_result(state, res, __func__);
-	return res;
-}
-
-static bool decode_repeated_dnb_directive_wipe(
-		zcbor_state_t *state, struct dnb_directive_wipe *result)
-{
-	zcbor_log("%s\r\n", __func__);
-
-	bool res = ((((zcbor_uint32_expect(state, (8))))
-	&& (zcbor_bstr_decode(state, (&(*result).wipe)))
-	&& ((((*result).wipe.len >= 1)
-	&& ((*result).wipe.len <= 4096)) || (zcbor_error(state, ZCBOR_ERR_WRONG_RANGE), false))));
-
-	log_result(state, res, __func__);
-	return res;
-}
-
-static bool decode_repeated_dnb_directive_nonce(
-		zcbor_state_t *state, struct dnb_directive_nonce *result)
-{
-	zcbor_log("%s\r\n", __func__);
-
-	bool res = ((((zcbor_uint32_expect(state, (9))))
-	&& (zcbor_bstr_decode(state, (&(*result).nonce)))
-	&& ((((((*result).nonce.len == 16)) || (zcbor_error(state, ZCBOR_ERR_WRONG_RANGE), false))) || (zcbor_error(state, ZCBOR_ERR_WRONG_RANGE), false))));
-
-	log_result(state, res, __func__);
-	return res;
-}
-
-static bool decode_repeated_dnb_directive_root(
-		zcbor_state_t *state, struct dnb_directive_root *result)
-{
-	zcbor_log("%s\r\n", __func__);
-
-	bool res = ((((zcbor_uint32_expect(state, (10))))
-	&& (zcbor_bstr_decode(state, (&(*result).root)))
-	&& ((((((*result).root.len == 32)) || (zcbor_error(state, ZCBOR_ERR_WRONG_RANGE), false))) || (zcbor_error(state, ZCBOR_ERR_WRONG_RANGE), false))));
-
-	log_result(state, res, __func__);
-	return res;
-}
-
 static bool decode_dn_runtime_name(
 		zcbor_state_t *state, struct dn_runtime_name_r *result)
 {
@@ -841,60 +816,6 @@ static bool decode_repeated_dnb_wipe_order_reason(
 	return res;
 }
 
-static bool decode_repeated_latency_us_model_telemetry_latency_us(
-		zcbor_state_t *state, struct latency_us_model_telemetry_latency_us *result)
-{
-	zcbor_log("%s\r\n", __func__);
-
-	bool res = ((((zcbor_uint32_decode(state, (&(*result).model_telemetry_latency_us_key)))
-	&& ((((((*result).model_telemetry_latency_us_key <= 512)) || (zcbor_error(state, ZCBOR_ERR_WRONG_RANGE), false))) || (zcbor_error(state, ZCBOR_ERR_WRONG_RANGE), false)))
-	&& (zcbor_uint64_decode(state, (&(*result).model_telemetry_latency_us)))
-	&& ((((((*result).model_telemetry_latency_us <= 9007199254740991ULL)) || (zcbor_error(state, ZCBOR_ERR_WRONG_RANGE), false))) || (zcbor_error(state, ZCBOR_ERR_WRONG_RANGE), false))));
-
-	log_result(state, res, __func__);
-	return res;
-}
-
-static bool decode_dnb_model_telemetry(
-		zcbor_state_t *state, struct dnb_model_telemetry *result)
-{
-	zcbor_log("%s\r\n", __func__);
-
-	bool res = (((zcbor_map_start_decode(state) && (((((zcbor_uint32_expect(state, (0))))
-	&& (zcbor_bstr_decode(state, (&(*result).release)))
-	&& ((((((*result).release.len == 32)) || (zcbor_error(state, ZCBOR_ERR_WRONG_RANGE), false))) || (zcbor_error(state, ZCBOR_ERR_WRONG_RANGE), false)))
-	&& (((zcbor_uint32_expect(state, (1))))
-	&& (zcbor_uint64_decode(state, (&(*result).count)))
-	&& ((((((*result).count <= 9007199254740991ULL)) || (zcbor_error(state, ZCBOR_ERR_WRONG_RANGE), false))) || (zcbor_error(state, ZCBOR_ERR_WRONG_RANGE), false)))
-	&& (((zcbor_uint32_expect(state, (2))))
-	&& (zcbor_uint64_decode(state, (&(*result).errors)))
-	&& ((((((*result).errors <= 9007199254740991ULL)) || (zcbor_error(state, ZCBOR_ERR_WRONG_RANGE), false))) || (zcbor_error(state, ZCBOR_ERR_WRONG_RANGE), false)))
-	&& (((zcbor_uint32_expect(state, (3))))
-	&& (zcbor_map_start_decode(state) && ((zcbor_multi_decode(0, 512, &(*result).model_telemetry_latency_us_count, (zcbor_decoder_t *)decode_repeated_latency_us_model_telemetry_latency_us, state, (*&(*result).model_telemetry_latency_us), sizeof(struct latency_us_model_telemetry_latency_us))) || (zcbor_list_map_end_force_decode(state), false)) && zcbor_map_end_decode(state)))) || (zcbor_list_map_end_force_decode(state), false)) && zcbor_map_end_decode(state))));
-
-	if (false) {
-		/* For testing that the types of the arguments are correct.
-		 * A compiler error here means a bug in zcbor.
-		 */
-		decode_repeated_latency_us_model_telemetry_latency_us(state, (*&(*result).model_telemetry_latency_us));
-	}
-
-	log_result(state, res, __func__);
-	return res;
-}
-
-static bool decode_repeated_models_telemetry_models(
-		zcbor_state_t *state, struct models_telemetry_models *result)
-{
-	zcbor_log("%s\r\n", __func__);
-
-	bool res = ((((zcbor_tstr_decode(state, (&(*result).telemetry_models_key))))
-	&& (decode_dnb_model_telemetry(state, (&(*result).telemetry_models)))));
-
-	log_result(state, res, __func__);
-	return res;
-}
-
 static bool decode_repeated_dnb_erased_releases_releases(
 		zcbor_state_t *state, struct zcbor_string *result)
 {
@@ -938,6 +859,59 @@ static bool decode_dnb_erased(
 		decode_repeated_dnb_erased_releases_releases(state, (*&(*result).releases));
 		decode_repeated_dnb_erased_storage_key(state, (&(*result).storage_key));
 	}
+
+	log_result(state, res, __func__);
+	return res;
+}
+
+static bool decode_repeated_dnb_result_model(
+		zcbor_state_t *state, struct dnb_result_model *result)
+{
+	zcbor_log("%s\r\n", __func__);
+
+	bool res = ((((zcbor_uint32_expect(state, (6))))
+	&& (zcbor_tstr_decode(state, (&(*result).model)))));
+
+	log_result(state, res, __func__);
+	return res;
+}
+
+static bool decode_repeated_dnb_result_release(
+		zcbor_state_t *state, struct dnb_result_release *result)
+{
+	zcbor_log("%s\r\n", __func__);
+
+	bool res = ((((zcbor_uint32_expect(state, (7))))
+	&& (zcbor_bstr_decode(state, (&(*result).release)))
+	&& ((((((*result).release.len == 32)) || (zcbor_error(state, ZCBOR_ERR_WRONG_RANGE), false))) || (zcbor_error(state, ZCBOR_ERR_WRONG_RANGE), false))));
+
+	log_result(state, res, __func__);
+	return res;
+}
+
+static bool decode_repeated_dnb_result_source(
+		zcbor_state_t *state, struct dnb_result_source *result)
+{
+	zcbor_log("%s\r\n", __func__);
+
+	bool res = ((((zcbor_uint32_expect(state, (8))))
+	&& (zcbor_tstr_decode(state, (&(*result).source)))
+	&& ((((*result).source.len >= 0)
+	&& ((*result).source.len <= 64)) || (zcbor_error(state, ZCBOR_ERR_WRONG_RANGE), false))));
+
+	log_result(state, res, __func__);
+	return res;
+}
+
+static bool decode_repeated_dnb_result_reason(
+		zcbor_state_t *state, struct dnb_result_reason *result)
+{
+	zcbor_log("%s\r\n", __func__);
+
+	bool res = ((((zcbor_uint32_expect(state, (9))))
+	&& (zcbor_tstr_decode(state, (&(*result).reason)))
+	&& ((((*result).reason.len >= 0)
+	&& ((*result).reason.len <= 64)) || (zcbor_error(state, ZCBOR_ERR_WRONG_RANGE), false))));
 
 	log_result(state, res, __func__);
 	return res;
@@ -1002,6 +976,343 @@ static bool decode_dnb_tensor_data(
 		 * A compiler error here means a bug in zcbor.
 		 */
 		decode_repeated_dnb_tensor_data_shape_shape(state, (*&(*result).shape));
+	}
+
+	log_result(state, res, __func__);
+	return res;
+}
+
+static bool decode_repeated_dnb_result_inputs(
+		zcbor_state_t *state, struct dnb_result_inputs_r *result)
+{
+	zcbor_log("%s\r\n", __func__);
+
+	bool res = ((((zcbor_uint32_expect(state, (10))))
+	&& (zcbor_list_start_decode(state) && ((zcbor_multi_decode(0, 32, &(*result).inputs_count, (zcbor_decoder_t *)decode_dnb_tensor_data, state, (*&(*result).inputs), sizeof(struct dnb_tensor_data))) || (zcbor_list_map_end_force_decode(state), false)) && zcbor_list_end_decode(state))));
+
+	if (false) {
+		/* For testing that the types of the arguments are correct.
+		 * A compiler error here means a bug in zcbor.
+		 */
+		decode_dnb_tensor_data(state, (*&(*result).inputs));
+	}
+
+	log_result(state, res, __func__);
+	return res;
+}
+
+static bool decode_repeated_dnb_result_outputs(
+		zcbor_state_t *state, struct dnb_result_outputs_r *result)
+{
+	zcbor_log("%s\r\n", __func__);
+
+	bool res = ((((zcbor_uint32_expect(state, (11))))
+	&& (zcbor_list_start_decode(state) && ((zcbor_multi_decode(0, 32, &(*result).outputs_count, (zcbor_decoder_t *)decode_dnb_tensor_data, state, (*&(*result).outputs), sizeof(struct dnb_tensor_data))) || (zcbor_list_map_end_force_decode(state), false)) && zcbor_list_end_decode(state))));
+
+	if (false) {
+		/* For testing that the types of the arguments are correct.
+		 * A compiler error here means a bug in zcbor.
+		 */
+		decode_dnb_tensor_data(state, (*&(*result).outputs));
+	}
+
+	log_result(state, res, __func__);
+	return res;
+}
+
+static bool decode_repeated_dnb_result_first(
+		zcbor_state_t *state, struct dnb_result_first *result)
+{
+	zcbor_log("%s\r\n", __func__);
+
+	bool res = ((((zcbor_uint32_expect(state, (12))))
+	&& (zcbor_uint64_decode(state, (&(*result).first)))
+	&& ((((*result).first <= 9007199254740991ULL)) || (zcbor_error(state, ZCBOR_ERR_WRONG_RANGE), false))));
+
+	log_result(state, res, __func__);
+	return res;
+}
+
+static bool decode_repeated_dnb_capture_order_random_permille(
+		zcbor_state_t *state, struct dnb_capture_order_random_permille *result)
+{
+	zcbor_log("%s\r\n", __func__);
+
+	bool res = ((((zcbor_uint32_expect(state, (7))))
+	&& (zcbor_uint32_decode(state, (&(*result).random_permille)))
+	&& ((((*result).random_permille <= 1000)) || (zcbor_error(state, ZCBOR_ERR_WRONG_RANGE), false))));
+
+	log_result(state, res, __func__);
+	return res;
+}
+
+static bool decode_repeated_dnb_capture_order_margin_permille(
+		zcbor_state_t *state, struct dnb_capture_order_margin_permille *result)
+{
+	zcbor_log("%s\r\n", __func__);
+
+	bool res = ((((zcbor_uint32_expect(state, (8))))
+	&& (zcbor_uint32_decode(state, (&(*result).margin_permille)))
+	&& ((((*result).margin_permille <= 1000)) || (zcbor_error(state, ZCBOR_ERR_WRONG_RANGE), false))));
+
+	log_result(state, res, __func__);
+	return res;
+}
+
+static bool decode_repeated_dnb_capture_order_disagreement(
+		zcbor_state_t *state, void *result)
+{
+	zcbor_log("%s\r\n", __func__);
+
+	bool res = ((((zcbor_uint32_expect(state, (9))))
+	&& (zcbor_bool_expect(state, (true)))));
+
+	log_result(state, res, __func__);
+	return res;
+}
+
+static bool decode_repeated_dnb_capture_order_classes_classes(
+		zcbor_state_t *state, uint32_t *result)
+{
+	zcbor_log("%s\r\n", __func__);
+
+	bool res = (((zcbor_uint32_decode(state, (&(*result))))
+	&& ((((*result) <= UINT16_MAX)) || (zcbor_error(state, ZCBOR_ERR_WRONG_RANGE), false))));
+
+	log_result(state, res, __func__);
+	return res;
+}
+
+static bool decode_repeated_dnb_capture_order_classes(
+		zcbor_state_t *state, struct dnb_capture_order_classes_r *result)
+{
+	zcbor_log("%s\r\n", __func__);
+
+	bool res = ((((zcbor_uint32_expect(state, (10))))
+	&& (zcbor_list_start_decode(state) && ((zcbor_multi_decode(0, 32, &(*result).classes_count, (zcbor_decoder_t *)decode_repeated_dnb_capture_order_classes_classes, state, (*&(*result).classes), sizeof(uint32_t))) || (zcbor_list_map_end_force_decode(state), false)) && zcbor_list_end_decode(state))));
+
+	if (false) {
+		/* For testing that the types of the arguments are correct.
+		 * A compiler error here means a bug in zcbor.
+		 */
+		decode_repeated_dnb_capture_order_classes_classes(state, (*&(*result).classes));
+	}
+
+	log_result(state, res, __func__);
+	return res;
+}
+
+static bool decode_repeated_dnb_feature_expected_expected(
+		zcbor_state_t *state, uint32_t *result)
+{
+	zcbor_log("%s\r\n", __func__);
+
+	bool res = (((zcbor_uint32_decode(state, (&(*result))))
+	&& ((((*result) <= UINT16_MAX)) || (zcbor_error(state, ZCBOR_ERR_WRONG_RANGE), false))));
+
+	log_result(state, res, __func__);
+	return res;
+}
+
+static bool decode_dnb_feature(
+		zcbor_state_t *state, struct dnb_feature *result)
+{
+	zcbor_log("%s\r\n", __func__);
+	struct zcbor_string tmp_str;
+	bool int_res;
+
+	bool res = (((zcbor_map_start_decode(state) && (((((zcbor_uint32_expect(state, (0))))
+	&& (zcbor_union_start_code(state) && (int_res = ((((zcbor_tstr_expect(state, ((tmp_str.value = (uint8_t *)"input", tmp_str.len = sizeof("input") - 1, &tmp_str))))) && (((*result).side_choice = dnb_feature_side_input_tstr_c), true))
+	|| (((zcbor_tstr_expect(state, ((tmp_str.value = (uint8_t *)"output", tmp_str.len = sizeof("output") - 1, &tmp_str))))) && (((*result).side_choice = dnb_feature_side_output_tstr_c), true))), zcbor_union_end_code(state), int_res)))
+	&& (((zcbor_uint32_expect(state, (1))))
+	&& (zcbor_tstr_decode(state, (&(*result).tensor)))
+	&& ((((((*result).tensor.len >= 1)
+	&& ((*result).tensor.len <= 256)) || (zcbor_error(state, ZCBOR_ERR_WRONG_RANGE), false))) || (zcbor_error(state, ZCBOR_ERR_WRONG_RANGE), false)))
+	&& (((zcbor_uint32_expect(state, (2))))
+	&& (zcbor_union_start_code(state) && (int_res = ((((zcbor_tstr_expect(state, ((tmp_str.value = (uint8_t *)"mean", tmp_str.len = sizeof("mean") - 1, &tmp_str))))) && (((*result).what_choice = dnb_feature_what_mean_tstr_c), true))
+	|| (((zcbor_tstr_expect(state, ((tmp_str.value = (uint8_t *)"deviation", tmp_str.len = sizeof("deviation") - 1, &tmp_str))))) && (((*result).what_choice = dnb_feature_what_deviation_tstr_c), true))
+	|| (((zcbor_tstr_expect(state, ((tmp_str.value = (uint8_t *)"value", tmp_str.len = sizeof("value") - 1, &tmp_str))))) && (((*result).what_choice = dnb_feature_what_value_tstr_c), true))
+	|| (((zcbor_tstr_expect(state, ((tmp_str.value = (uint8_t *)"class", tmp_str.len = sizeof("class") - 1, &tmp_str))))) && (((*result).what_choice = dnb_feature_what_class_tstr_c), true))
+	|| (((zcbor_tstr_expect(state, ((tmp_str.value = (uint8_t *)"confidence", tmp_str.len = sizeof("confidence") - 1, &tmp_str))))) && (((*result).what_choice = dnb_feature_what_confidence_tstr_c), true))), zcbor_union_end_code(state), int_res)))
+	&& (((zcbor_uint32_expect(state, (3))))
+	&& (zcbor_list_start_decode(state) && ((zcbor_multi_decode(1, 31, &(*result).edges_count, (zcbor_decoder_t *)zcbor_float_decode, state, (*&(*result).edges), sizeof(double))) || (zcbor_list_map_end_force_decode(state), false)) && zcbor_list_end_decode(state)))
+	&& (((zcbor_uint32_expect(state, (4))))
+	&& (zcbor_list_start_decode(state) && ((zcbor_multi_decode(2, 32, &(*result).expected_count, (zcbor_decoder_t *)decode_repeated_dnb_feature_expected_expected, state, (*&(*result).expected), sizeof(uint32_t))) || (zcbor_list_map_end_force_decode(state), false)) && zcbor_list_end_decode(state)))) || (zcbor_list_map_end_force_decode(state), false)) && zcbor_map_end_decode(state))));
+
+	if (false) {
+		/* For testing that the types of the arguments are correct.
+		 * A compiler error here means a bug in zcbor.
+		 */
+		zcbor_float_decode(state, (*&(*result).edges));
+		decode_repeated_dnb_feature_expected_expected(state, (*&(*result).expected));
+	}
+
+	log_result(state, res, __func__);
+	return res;
+}
+
+static bool decode_repeated_desired_directive_desired(
+		zcbor_state_t *state, struct desired_directive_desired *result)
+{
+	zcbor_log("%s\r\n", __func__);
+
+	bool res = ((((zcbor_tstr_decode(state, (&(*result).directive_desired_key))))
+	&& (decode_dnb_desired(state, (&(*result).directive_desired)))));
+
+	log_result(state, res, __func__);
+	return res;
+}
+
+static bool decode_repeated_dnb_directive_settings(
+		zcbor_state_t *state, struct dnb_directive_settings *result)
+{
+	zcbor_log("%s\r\n", __func__);
+
+	bool res = ((((zcbor_uint32_expect(state, (7))))
+	&& (zcbor_bstr_decode(state, (&(*result).settings)))
+	&& ((((((*result).settings.len == 32)) || (zcbor_error(state, ZCBOR_ERR_WRONG_RANGE), false))) || (zcbor_error(state, ZCBOR_ERR_WRONG_RANGE), false))));
+
+	log_result(state, res, __func__);
+	return res;
+}
+
+static bool decode_repeated_dnb_directive_wipe(
+		zcbor_state_t *state, struct dnb_directive_wipe *result)
+{
+	zcbor_log("%s\r\n", __func__);
+
+	bool res = ((((zcbor_uint32_expect(state, (8))))
+	&& (zcbor_bstr_decode(state, (&(*result).wipe)))
+	&& ((((*result).wipe.len >= 1)
+	&& ((*result).wipe.len <= 4096)) || (zcbor_error(state, ZCBOR_ERR_WRONG_RANGE), false))));
+
+	log_result(state, res, __func__);
+	return res;
+}
+
+static bool decode_repeated_dnb_directive_nonce(
+		zcbor_state_t *state, struct dnb_directive_nonce *result)
+{
+	zcbor_log("%s\r\n", __func__);
+
+	bool res = ((((zcbor_uint32_expect(state, (9))))
+	&& (zcbor_bstr_decode(state, (&(*result).nonce)))
+	&& ((((((*result).nonce.len == 16)) || (zcbor_error(state, ZCBOR_ERR_WRONG_RANGE), false))) || (zcbor_error(state, ZCBOR_ERR_WRONG_RANGE), false))));
+
+	log_result(state, res, __func__);
+	return res;
+}
+
+static bool decode_repeated_dnb_directive_root(
+		zcbor_state_t *state, struct dnb_directive_root *result)
+{
+	zcbor_log("%s\r\n", __func__);
+
+	bool res = ((((zcbor_uint32_expect(state, (10))))
+	&& (zcbor_bstr_decode(state, (&(*result).root)))
+	&& ((((((*result).root.len == 32)) || (zcbor_error(state, ZCBOR_ERR_WRONG_RANGE), false))) || (zcbor_error(state, ZCBOR_ERR_WRONG_RANGE), false))));
+
+	log_result(state, res, __func__);
+	return res;
+}
+
+static bool decode_repeated_dnb_trial_share(
+		zcbor_state_t *state, struct dnb_trial_share *result)
+{
+	zcbor_log("%s\r\n", __func__);
+
+	bool res = ((((zcbor_uint32_expect(state, (2))))
+	&& (zcbor_uint32_decode(state, (&(*result).share)))
+	&& ((((*result).share <= 999)) || (zcbor_error(state, ZCBOR_ERR_WRONG_RANGE), false))));
+
+	log_result(state, res, __func__);
+	return res;
+}
+
+static bool decode_dnb_trial(
+		zcbor_state_t *state, struct dnb_trial *result)
+{
+	zcbor_log("%s\r\n", __func__);
+	struct zcbor_string tmp_str;
+	bool int_res;
+
+	bool res = (((zcbor_map_start_decode(state) && (((((zcbor_uint32_expect(state, (0))))
+	&& (decode_dnb_desired(state, (&(*result).candidate))))
+	&& (((zcbor_uint32_expect(state, (1))))
+	&& (zcbor_union_start_code(state) && (int_res = ((((zcbor_tstr_expect(state, ((tmp_str.value = (uint8_t *)"shadow", tmp_str.len = sizeof("shadow") - 1, &tmp_str))))) && (((*result).mode_choice = dnb_trial_mode_shadow_tstr_c), true))
+	|| (((zcbor_tstr_expect(state, ((tmp_str.value = (uint8_t *)"split", tmp_str.len = sizeof("split") - 1, &tmp_str))))) && (((*result).mode_choice = dnb_trial_mode_split_tstr_c), true))
+	|| (((zcbor_tstr_expect(state, ((tmp_str.value = (uint8_t *)"standby", tmp_str.len = sizeof("standby") - 1, &tmp_str))))) && (((*result).mode_choice = dnb_trial_mode_standby_tstr_c), true))), zcbor_union_end_code(state), int_res)))
+	&& zcbor_present_decode(&((*result).share_present), (zcbor_decoder_t *)decode_repeated_dnb_trial_share, state, (&(*result).share))) || (zcbor_list_map_end_force_decode(state), false)) && zcbor_map_end_decode(state))));
+
+	if (false) {
+		/* For testing that the types of the arguments are correct.
+		 * A compiler error here means a bug in zcbor.
+		 */
+		decode_repeated_dnb_trial_share(state, (&(*result).share));
+	}
+
+	log_result(state, res, __func__);
+	return res;
+}
+
+static bool decode_repeated_trials_directive_trials(
+		zcbor_state_t *state, struct trials_directive_trials *result)
+{
+	zcbor_log("%s\r\n", __func__);
+
+	bool res = ((((zcbor_tstr_decode(state, (&(*result).directive_trials_key))))
+	&& (decode_dnb_trial(state, (&(*result).directive_trials)))));
+
+	log_result(state, res, __func__);
+	return res;
+}
+
+static bool decode_repeated_dnb_directive_trials(
+		zcbor_state_t *state, struct dnb_directive_trials_r *result)
+{
+	zcbor_log("%s\r\n", __func__);
+
+	bool res = ((((zcbor_uint32_expect(state, (11))))
+	&& (zcbor_map_start_decode(state) && ((zcbor_multi_decode(1, 16, &(*result).directive_trials_count, (zcbor_decoder_t *)decode_repeated_trials_directive_trials, state, (*&(*result).directive_trials), sizeof(struct trials_directive_trials))) || (zcbor_list_map_end_force_decode(state), false)) && zcbor_map_end_decode(state))));
+
+	if (false) {
+		/* For testing that the types of the arguments are correct.
+		 * A compiler error here means a bug in zcbor.
+		 */
+		decode_repeated_trials_directive_trials(state, (*&(*result).directive_trials));
+	}
+
+	log_result(state, res, __func__);
+	return res;
+}
+
+static bool decode_repeated_captures_directive_captures(
+		zcbor_state_t *state, struct captures_directive_captures *result)
+{
+	zcbor_log("%s\r\n", __func__);
+
+	bool res = ((((zcbor_tstr_decode(state, (&(*result).directive_captures_key))))
+	&& (zcbor_bstr_decode(state, (&(*result).directive_captures)))
+	&& ((((*result).directive_captures.len >= 1)
+	&& ((*result).directive_captures.len <= 1024)) || (zcbor_error(state, ZCBOR_ERR_WRONG_RANGE), false))));
+
+	log_result(state, res, __func__);
+	return res;
+}
+
+static bool decode_repeated_dnb_directive_captures(
+		zcbor_state_t *state, struct dnb_directive_captures_r *result)
+{
+	zcbor_log("%s\r\n", __func__);
+
+	bool res = ((((zcbor_uint32_expect(state, (12))))
+	&& (zcbor_map_start_decode(state) && ((zcbor_multi_decode(1, 16, &(*result).directive_captures_count, (zcbor_decoder_t *)decode_repeated_captures_directive_captures, state, (*&(*result).directive_captures), sizeof(struct captures_directive_captures))) || (zcbor_list_map_end_force_decode(state), false)) && zcbor_map_end_decode(state))));
+
+	if (false) {
+		/* For testing that the types of the arguments are correct.
+		 * A compiler error here means a bug in zcbor.
+		 */
+		decode_repeated_captures_directive_captures(state, (*&(*result).directive_captures));
 	}
 
 	log_result(state, res, __func__);
@@ -1162,6 +1473,7 @@ static bool decode_dn_phase(
 	|| (((zcbor_tstr_expect(state, ((tmp_str.value = (uint8_t *)"staged", tmp_str.len = sizeof("staged") - 1, &tmp_str))))) && (((*result).dn_phase_choice = dn_phase_staged_tstr_c), true))
 	|| (((zcbor_tstr_expect(state, ((tmp_str.value = (uint8_t *)"loaded", tmp_str.len = sizeof("loaded") - 1, &tmp_str))))) && (((*result).dn_phase_choice = dn_phase_loaded_tstr_c), true))
 	|| (((zcbor_tstr_expect(state, ((tmp_str.value = (uint8_t *)"testing", tmp_str.len = sizeof("testing") - 1, &tmp_str))))) && (((*result).dn_phase_choice = dn_phase_testing_tstr_c), true))
+	|| (((zcbor_tstr_expect(state, ((tmp_str.value = (uint8_t *)"trial", tmp_str.len = sizeof("trial") - 1, &tmp_str))))) && (((*result).dn_phase_choice = dn_phase_trial_tstr_c), true))
 	|| (((zcbor_tstr_expect(state, ((tmp_str.value = (uint8_t *)"probation", tmp_str.len = sizeof("probation") - 1, &tmp_str))))) && (((*result).dn_phase_choice = dn_phase_probation_tstr_c), true))
 	|| (((zcbor_tstr_expect(state, ((tmp_str.value = (uint8_t *)"committed", tmp_str.len = sizeof("committed") - 1, &tmp_str))))) && (((*result).dn_phase_choice = dn_phase_committed_tstr_c), true))
 	|| (((zcbor_tstr_expect(state, ((tmp_str.value = (uint8_t *)"rolled-back", tmp_str.len = sizeof("rolled-back") - 1, &tmp_str))))) && (((*result).dn_phase_choice = dn_phase_rolled_back_tstr_c), true))
@@ -1416,6 +1728,354 @@ static bool decode_repeated_dnb_reported_temperature_dc(
 	&& (zcbor_int32_decode(state, (&(*result).temperature_dc)))
 	&& ((((*result).temperature_dc >= -1000)
 	&& ((*result).temperature_dc <= 3000)) || (zcbor_error(state, ZCBOR_ERR_WRONG_RANGE), false))));
+
+	log_result(state, res, __func__);
+	return res;
+}
+
+static bool decode_repeated_dn_sketch_dn_bucket(
+		zcbor_state_t *state, struct dn_sketch_dn_bucket *result)
+{
+	zcbor_log("%s\r\n", __func__);
+
+	bool res = ((((zcbor_uint32_decode(state, (&(*result).dn_bucket_key)))
+	&& ((((((*result).dn_bucket_key <= 512)) || (zcbor_error(state, ZCBOR_ERR_WRONG_RANGE), false))) || (zcbor_error(state, ZCBOR_ERR_WRONG_RANGE), false)))
+	&& (zcbor_uint64_decode(state, (&(*result).dn_bucket)))
+	&& ((((((*result).dn_bucket <= 9007199254740991ULL)) || (zcbor_error(state, ZCBOR_ERR_WRONG_RANGE), false))) || (zcbor_error(state, ZCBOR_ERR_WRONG_RANGE), false))));
+
+	log_result(state, res, __func__);
+	return res;
+}
+
+static bool decode_dn_sketch(
+		zcbor_state_t *state, struct dn_sketch *result)
+{
+	zcbor_log("%s\r\n", __func__);
+
+	bool res = (((zcbor_map_start_decode(state) && ((zcbor_multi_decode(0, 512, &(*result).dn_bucket_count, (zcbor_decoder_t *)decode_repeated_dn_sketch_dn_bucket, state, (*&(*result).dn_bucket), sizeof(struct dn_sketch_dn_bucket))) || (zcbor_list_map_end_force_decode(state), false)) && zcbor_map_end_decode(state))));
+
+	if (false) {
+		/* For testing that the types of the arguments are correct.
+		 * A compiler error here means a bug in zcbor.
+		 */
+		decode_repeated_dn_sketch_dn_bucket(state, (*&(*result).dn_bucket));
+	}
+
+	log_result(state, res, __func__);
+	return res;
+}
+
+static bool decode_dnb_comparison(
+		zcbor_state_t *state, struct dnb_comparison *result)
+{
+	zcbor_log("%s\r\n", __func__);
+	struct zcbor_string tmp_str;
+	bool int_res;
+
+	bool res = (((zcbor_map_start_decode(state) && (((((zcbor_uint32_expect(state, (0))))
+	&& (zcbor_bstr_decode(state, (&(*result).candidate)))
+	&& ((((((*result).candidate.len == 32)) || (zcbor_error(state, ZCBOR_ERR_WRONG_RANGE), false))) || (zcbor_error(state, ZCBOR_ERR_WRONG_RANGE), false)))
+	&& (((zcbor_uint32_expect(state, (1))))
+	&& (zcbor_union_start_code(state) && (int_res = ((((zcbor_tstr_expect(state, ((tmp_str.value = (uint8_t *)"shadow", tmp_str.len = sizeof("shadow") - 1, &tmp_str))))) && (((*result).mode_choice = dnb_comparison_mode_shadow_tstr_c), true))
+	|| (((zcbor_tstr_expect(state, ((tmp_str.value = (uint8_t *)"split", tmp_str.len = sizeof("split") - 1, &tmp_str))))) && (((*result).mode_choice = dnb_comparison_mode_split_tstr_c), true))), zcbor_union_end_code(state), int_res)))
+	&& (((zcbor_uint32_expect(state, (2))))
+	&& (zcbor_uint64_decode(state, (&(*result).pairs)))
+	&& ((((((*result).pairs <= 9007199254740991ULL)) || (zcbor_error(state, ZCBOR_ERR_WRONG_RANGE), false))) || (zcbor_error(state, ZCBOR_ERR_WRONG_RANGE), false)))
+	&& (((zcbor_uint32_expect(state, (3))))
+	&& (zcbor_uint64_decode(state, (&(*result).agreed)))
+	&& ((((((*result).agreed <= 9007199254740991ULL)) || (zcbor_error(state, ZCBOR_ERR_WRONG_RANGE), false))) || (zcbor_error(state, ZCBOR_ERR_WRONG_RANGE), false)))
+	&& (((zcbor_uint32_expect(state, (4))))
+	&& (zcbor_uint64_decode(state, (&(*result).errors)))
+	&& ((((((*result).errors <= 9007199254740991ULL)) || (zcbor_error(state, ZCBOR_ERR_WRONG_RANGE), false))) || (zcbor_error(state, ZCBOR_ERR_WRONG_RANGE), false)))
+	&& (((zcbor_uint32_expect(state, (5))))
+	&& (zcbor_uint64_decode(state, (&(*result).shed)))
+	&& ((((((*result).shed <= 9007199254740991ULL)) || (zcbor_error(state, ZCBOR_ERR_WRONG_RANGE), false))) || (zcbor_error(state, ZCBOR_ERR_WRONG_RANGE), false)))
+	&& (((zcbor_uint32_expect(state, (6))))
+	&& (decode_dn_sketch(state, (&(*result).latency_us))))
+	&& (((zcbor_uint32_expect(state, (7))))
+	&& (decode_dn_sketch(state, (&(*result).distance))))
+	&& (((zcbor_uint32_expect(state, (8))))
+	&& (zcbor_uint64_decode(state, (&(*result).memory_bytes)))
+	&& ((((((*result).memory_bytes <= 281474976710656ULL)) || (zcbor_error(state, ZCBOR_ERR_WRONG_RANGE), false))) || (zcbor_error(state, ZCBOR_ERR_WRONG_RANGE), false)))) || (zcbor_list_map_end_force_decode(state), false)) && zcbor_map_end_decode(state))));
+
+	log_result(state, res, __func__);
+	return res;
+}
+
+static bool decode_repeated_dnb_model_telemetry_comparison(
+		zcbor_state_t *state, struct dnb_model_telemetry_comparison *result)
+{
+	zcbor_log("%s\r\n", __func__);
+
+	bool res = ((((zcbor_uint32_expect(state, (4))))
+	&& (decode_dnb_comparison(state, (&(*result).comparison)))));
+
+	log_result(state, res, __func__);
+	return res;
+}
+
+static bool decode_repeated_dnb_drift_counts_counts_counts(
+		zcbor_state_t *state, uint64_t *result)
+{
+	zcbor_log("%s\r\n", __func__);
+
+	bool res = (((zcbor_uint64_decode(state, (&(*result))))
+	&& ((((((*result) <= 9007199254740991ULL)) || (zcbor_error(state, ZCBOR_ERR_WRONG_RANGE), false))) || (zcbor_error(state, ZCBOR_ERR_WRONG_RANGE), false))));
+
+	log_result(state, res, __func__);
+	return res;
+}
+
+static bool decode_repeated_dnb_drift_counts_expected_expected(
+		zcbor_state_t *state, uint32_t *result)
+{
+	zcbor_log("%s\r\n", __func__);
+
+	bool res = (((zcbor_uint32_decode(state, (&(*result))))
+	&& ((((*result) <= UINT16_MAX)) || (zcbor_error(state, ZCBOR_ERR_WRONG_RANGE), false))));
+
+	log_result(state, res, __func__);
+	return res;
+}
+
+static bool decode_dnb_drift_counts(
+		zcbor_state_t *state, struct dnb_drift_counts *result)
+{
+	zcbor_log("%s\r\n", __func__);
+
+	bool res = (((zcbor_map_start_decode(state) && (((((zcbor_uint32_expect(state, (0))))
+	&& (zcbor_tstr_decode(state, (&(*result).feature)))
+	&& ((((((((*result).feature.len >= 1)
+	&& ((*result).feature.len <= 64)) || (zcbor_error(state, ZCBOR_ERR_WRONG_RANGE), false))) || (zcbor_error(state, ZCBOR_ERR_WRONG_RANGE), false))) || (zcbor_error(state, ZCBOR_ERR_WRONG_RANGE), false)))
+	&& (((zcbor_uint32_expect(state, (1))))
+	&& (zcbor_list_start_decode(state) && ((zcbor_multi_decode(2, 32, &(*result).counts_count, (zcbor_decoder_t *)decode_repeated_dnb_drift_counts_counts_counts, state, (*&(*result).counts), sizeof(uint64_t))) || (zcbor_list_map_end_force_decode(state), false)) && zcbor_list_end_decode(state)))
+	&& (((zcbor_uint32_expect(state, (2))))
+	&& (zcbor_list_start_decode(state) && ((zcbor_multi_decode(2, 32, &(*result).expected_count, (zcbor_decoder_t *)decode_repeated_dnb_drift_counts_expected_expected, state, (*&(*result).expected), sizeof(uint32_t))) || (zcbor_list_map_end_force_decode(state), false)) && zcbor_list_end_decode(state)))) || (zcbor_list_map_end_force_decode(state), false)) && zcbor_map_end_decode(state))));
+
+	if (false) {
+		/* For testing that the types of the arguments are correct.
+		 * A compiler error here means a bug in zcbor.
+		 */
+		decode_repeated_dnb_drift_counts_counts_counts(state, (*&(*result).counts));
+		decode_repeated_dnb_drift_counts_expected_expected(state, (*&(*result).expected));
+	}
+
+	log_result(state, res, __func__);
+	return res;
+}
+
+static bool decode_repeated_dnb_model_telemetry_drift(
+		zcbor_state_t *state, struct dnb_model_telemetry_drift_r *result)
+{
+	zcbor_log("%s\r\n", __func__);
+
+	bool res = ((((zcbor_uint32_expect(state, (5))))
+	&& (zcbor_list_start_decode(state) && ((zcbor_multi_decode(0, 16, &(*result).drift_count, (zcbor_decoder_t *)decode_dnb_drift_counts, state, (*&(*result).drift), sizeof(struct dnb_drift_counts))) || (zcbor_list_map_end_force_decode(state), false)) && zcbor_list_end_decode(state))));
+
+	if (false) {
+		/* For testing that the types of the arguments are correct.
+		 * A compiler error here means a bug in zcbor.
+		 */
+		decode_dnb_drift_counts(state, (*&(*result).drift));
+	}
+
+	log_result(state, res, __func__);
+	return res;
+}
+
+static bool decode_repeated_dnb_model_telemetry_confidence_confidence(
+		zcbor_state_t *state, uint64_t *result)
+{
+	zcbor_log("%s\r\n", __func__);
+
+	bool res = (((zcbor_uint64_decode(state, (&(*result))))
+	&& ((((((*result) <= 9007199254740991ULL)) || (zcbor_error(state, ZCBOR_ERR_WRONG_RANGE), false))) || (zcbor_error(state, ZCBOR_ERR_WRONG_RANGE), false))));
+
+	log_result(state, res, __func__);
+	return res;
+}
+
+static bool decode_repeated_dnb_model_telemetry_confidence(
+		zcbor_state_t *state, struct dnb_model_telemetry_confidence_r *result)
+{
+	zcbor_log("%s\r\n", __func__);
+
+	bool res = ((((zcbor_uint32_expect(state, (6))))
+	&& (zcbor_list_start_decode(state) && ((zcbor_multi_decode(20, 20, &(*result).confidence_count, (zcbor_decoder_t *)decode_repeated_dnb_model_telemetry_confidence_confidence, state, (*&(*result).confidence), sizeof(uint64_t))) || (zcbor_list_map_end_force_decode(state), false)) && zcbor_list_end_decode(state))));
+
+	if (false) {
+		/* For testing that the types of the arguments are correct.
+		 * A compiler error here means a bug in zcbor.
+		 */
+		decode_repeated_dnb_model_telemetry_confidence_confidence(state, (*&(*result).confidence));
+	}
+
+	log_result(state, res, __func__);
+	return res;
+}
+
+static bool decode_dnb_model_telemetry(
+		zcbor_state_t *state, struct dnb_model_telemetry *result)
+{
+	zcbor_log("%s\r\n", __func__);
+
+	bool res = (((zcbor_map_start_decode(state) && (((((zcbor_uint32_expect(state, (0))))
+	&& (zcbor_bstr_decode(state, (&(*result).release)))
+	&& ((((((*result).release.len == 32)) || (zcbor_error(state, ZCBOR_ERR_WRONG_RANGE), false))) || (zcbor_error(state, ZCBOR_ERR_WRONG_RANGE), false)))
+	&& (((zcbor_uint32_expect(state, (1))))
+	&& (zcbor_uint64_decode(state, (&(*result).count)))
+	&& ((((((*result).count <= 9007199254740991ULL)) || (zcbor_error(state, ZCBOR_ERR_WRONG_RANGE), false))) || (zcbor_error(state, ZCBOR_ERR_WRONG_RANGE), false)))
+	&& (((zcbor_uint32_expect(state, (2))))
+	&& (zcbor_uint64_decode(state, (&(*result).errors)))
+	&& ((((((*result).errors <= 9007199254740991ULL)) || (zcbor_error(state, ZCBOR_ERR_WRONG_RANGE), false))) || (zcbor_error(state, ZCBOR_ERR_WRONG_RANGE), false)))
+	&& (((zcbor_uint32_expect(state, (3))))
+	&& (decode_dn_sketch(state, (&(*result).latency_us))))
+	&& zcbor_present_decode(&((*result).comparison_present), (zcbor_decoder_t *)decode_repeated_dnb_model_telemetry_comparison, state, (&(*result).comparison))
+	&& zcbor_present_decode(&((*result).drift_present), (zcbor_decoder_t *)decode_repeated_dnb_model_telemetry_drift, state, (&(*result).drift))
+	&& zcbor_present_decode(&((*result).confidence_present), (zcbor_decoder_t *)decode_repeated_dnb_model_telemetry_confidence, state, (&(*result).confidence))) || (zcbor_list_map_end_force_decode(state), false)) && zcbor_map_end_decode(state))));
+
+	if (false) {
+		/* For testing that the types of the arguments are correct.
+		 * A compiler error here means a bug in zcbor.
+		 */
+		decode_repeated_dnb_model_telemetry_comparison(state, (&(*result).comparison));
+		decode_repeated_dnb_model_telemetry_drift(state, (&(*result).drift));
+		decode_repeated_dnb_model_telemetry_confidence(state, (&(*result).confidence));
+	}
+
+	log_result(state, res, __func__);
+	return res;
+}
+
+static bool decode_repeated_models_telemetry_models(
+		zcbor_state_t *state, struct models_telemetry_models *result)
+{
+	zcbor_log("%s\r\n", __func__);
+
+	bool res = ((((zcbor_tstr_decode(state, (&(*result).telemetry_models_key))))
+	&& (decode_dnb_model_telemetry(state, (&(*result).telemetry_models)))));
+
+	log_result(state, res, __func__);
+	return res;
+}
+
+static bool decode_repeated_dnb_hardware_temperature_dc(
+		zcbor_state_t *state, struct dnb_hardware_temperature_dc *result)
+{
+	zcbor_log("%s\r\n", __func__);
+
+	bool res = ((((zcbor_uint32_expect(state, (0))))
+	&& (zcbor_int32_decode(state, (&(*result).temperature_dc)))
+	&& ((((*result).temperature_dc >= -1000)
+	&& ((*result).temperature_dc <= 3000)) || (zcbor_error(state, ZCBOR_ERR_WRONG_RANGE), false))));
+
+	log_result(state, res, __func__);
+	return res;
+}
+
+static bool decode_repeated_dnb_hardware_throttled(
+		zcbor_state_t *state, struct dnb_hardware_throttled *result)
+{
+	zcbor_log("%s\r\n", __func__);
+
+	bool res = ((((zcbor_uint32_expect(state, (1))))
+	&& (zcbor_uint32_decode(state, (&(*result).throttled)))
+	&& ((((*result).throttled <= UINT32_MAX)) || (zcbor_error(state, ZCBOR_ERR_WRONG_RANGE), false))));
+
+	log_result(state, res, __func__);
+	return res;
+}
+
+static bool decode_repeated_dnb_hardware_power_mw(
+		zcbor_state_t *state, struct dnb_hardware_power_mw *result)
+{
+	zcbor_log("%s\r\n", __func__);
+
+	bool res = ((((zcbor_uint32_expect(state, (2))))
+	&& (zcbor_uint32_decode(state, (&(*result).power_mw)))
+	&& ((((((*result).power_mw <= UINT32_MAX)) || (zcbor_error(state, ZCBOR_ERR_WRONG_RANGE), false))) || (zcbor_error(state, ZCBOR_ERR_WRONG_RANGE), false))));
+
+	log_result(state, res, __func__);
+	return res;
+}
+
+static bool decode_repeated_dnb_hardware_gpu_permille(
+		zcbor_state_t *state, struct dnb_hardware_gpu_permille *result)
+{
+	zcbor_log("%s\r\n", __func__);
+
+	bool res = ((((zcbor_uint32_expect(state, (3))))
+	&& (zcbor_uint32_decode(state, (&(*result).gpu_permille)))
+	&& ((((*result).gpu_permille <= 1000)) || (zcbor_error(state, ZCBOR_ERR_WRONG_RANGE), false))));
+
+	log_result(state, res, __func__);
+	return res;
+}
+
+static bool decode_repeated_dnb_hardware_power_mode(
+		zcbor_state_t *state, struct dnb_hardware_power_mode *result)
+{
+	zcbor_log("%s\r\n", __func__);
+
+	bool res = ((((zcbor_uint32_expect(state, (4))))
+	&& (zcbor_tstr_decode(state, (&(*result).power_mode)))
+	&& ((((*result).power_mode.len >= 0)
+	&& ((*result).power_mode.len <= 64)) || (zcbor_error(state, ZCBOR_ERR_WRONG_RANGE), false))));
+
+	log_result(state, res, __func__);
+	return res;
+}
+
+static bool decode_repeated_dnb_hardware_policy(
+		zcbor_state_t *state, struct dnb_hardware_policy_r *result)
+{
+	zcbor_log("%s\r\n", __func__);
+	struct zcbor_string tmp_str;
+	bool int_res;
+
+	bool res = ((((zcbor_uint32_expect(state, (5))))
+	&& (zcbor_union_start_code(state) && (int_res = ((((zcbor_tstr_expect(state, ((tmp_str.value = (uint8_t *)"reduced", tmp_str.len = sizeof("reduced") - 1, &tmp_str))))) && (((*result).policy_choice = dnb_hardware_policy_reduced_tstr_c), true))
+	|| (((zcbor_tstr_expect(state, ((tmp_str.value = (uint8_t *)"paused", tmp_str.len = sizeof("paused") - 1, &tmp_str))))) && (((*result).policy_choice = dnb_hardware_policy_paused_tstr_c), true))), zcbor_union_end_code(state), int_res))));
+
+	log_result(state, res, __func__);
+	return res;
+}
+
+static bool decode_dnb_hardware(
+		zcbor_state_t *state, struct dnb_hardware *result)
+{
+	zcbor_log("%s\r\n", __func__);
+
+	bool res = (((zcbor_map_start_decode(state) && ((zcbor_present_decode(&((*result).temperature_dc_present), (zcbor_decoder_t *)decode_repeated_dnb_hardware_temperature_dc, state, (&(*result).temperature_dc))
+	&& zcbor_present_decode(&((*result).throttled_present), (zcbor_decoder_t *)decode_repeated_dnb_hardware_throttled, state, (&(*result).throttled))
+	&& zcbor_present_decode(&((*result).power_mw_present), (zcbor_decoder_t *)decode_repeated_dnb_hardware_power_mw, state, (&(*result).power_mw))
+	&& zcbor_present_decode(&((*result).gpu_permille_present), (zcbor_decoder_t *)decode_repeated_dnb_hardware_gpu_permille, state, (&(*result).gpu_permille))
+	&& zcbor_present_decode(&((*result).power_mode_present), (zcbor_decoder_t *)decode_repeated_dnb_hardware_power_mode, state, (&(*result).power_mode))
+	&& zcbor_present_decode(&((*result).policy_present), (zcbor_decoder_t *)decode_repeated_dnb_hardware_policy, state, (&(*result).policy))) || (zcbor_list_map_end_force_decode(state), false)) && zcbor_map_end_decode(state))));
+
+	if (false) {
+		/* For testing that the types of the arguments are correct.
+		 * A compiler error here means a bug in zcbor.
+		 */
+		decode_repeated_dnb_hardware_temperature_dc(state, (&(*result).temperature_dc));
+		decode_repeated_dnb_hardware_throttled(state, (&(*result).throttled));
+		decode_repeated_dnb_hardware_power_mw(state, (&(*result).power_mw));
+		decode_repeated_dnb_hardware_gpu_permille(state, (&(*result).gpu_permille));
+		decode_repeated_dnb_hardware_power_mode(state, (&(*result).power_mode));
+		decode_repeated_dnb_hardware_policy(state, (&(*result).policy));
+	}
+
+	log_result(state, res, __func__);
+	return res;
+}
+
+static bool decode_repeated_dnb_telemetry_hardware(
+		zcbor_state_t *state, struct dnb_telemetry_hardware *result)
+{
+	zcbor_log("%s\r\n", __func__);
+
+	bool res = ((((zcbor_uint32_expect(state, (4))))
+	&& (decode_dnb_hardware(state, (&(*result).hardware)))));
 
 	log_result(state, res, __func__);
 	return res;
@@ -1724,6 +2384,121 @@ static bool decode_dnb_variant(
 	return res;
 }
 
+static bool decode_dnb_baseline(
+		zcbor_state_t *state, struct dnb_baseline *result)
+{
+	zcbor_log("%s\r\n", __func__);
+
+	bool res = (((zcbor_map_start_decode(state) && (((((zcbor_uint32_expect(state, (0))))
+	&& (zcbor_uint32_expect(state, (1))))
+	&& (((zcbor_uint32_expect(state, (1))))
+	&& (zcbor_list_start_decode(state) && ((zcbor_multi_decode(1, 16, &(*result).features_count, (zcbor_decoder_t *)decode_dnb_feature, state, (*&(*result).features), sizeof(struct dnb_feature))) || (zcbor_list_map_end_force_decode(state), false)) && zcbor_list_end_decode(state)))) || (zcbor_list_map_end_force_decode(state), false)) && zcbor_map_end_decode(state))));
+
+	if (false) {
+		/* For testing that the types of the arguments are correct.
+		 * A compiler error here means a bug in zcbor.
+		 */
+		decode_dnb_feature(state, (*&(*result).features));
+	}
+
+	log_result(state, res, __func__);
+	return res;
+}
+
+static bool decode_dnb_capture_order(
+		zcbor_state_t *state, struct dnb_capture_order *result)
+{
+	zcbor_log("%s\r\n", __func__);
+
+	bool res = (((zcbor_map_start_decode(state) && (((((zcbor_uint32_expect(state, (0))))
+	&& (zcbor_uint32_expect(state, (1))))
+	&& (((zcbor_uint32_expect(state, (1))))
+	&& (zcbor_tstr_decode(state, (&(*result).device))))
+	&& (((zcbor_uint32_expect(state, (2))))
+	&& (zcbor_bstr_decode(state, (&(*result).order_id)))
+	&& ((((((*result).order_id.len == 16)) || (zcbor_error(state, ZCBOR_ERR_WRONG_RANGE), false))) || (zcbor_error(state, ZCBOR_ERR_WRONG_RANGE), false)))
+	&& (((zcbor_uint32_expect(state, (3))))
+	&& (zcbor_tstr_decode(state, (&(*result).model))))
+	&& (((zcbor_uint32_expect(state, (4))))
+	&& (zcbor_uint64_decode(state, (&(*result).issued)))
+	&& ((((((*result).issued <= 253402300799ULL)) || (zcbor_error(state, ZCBOR_ERR_WRONG_RANGE), false))) || (zcbor_error(state, ZCBOR_ERR_WRONG_RANGE), false)))
+	&& (((zcbor_uint32_expect(state, (5))))
+	&& (zcbor_uint64_decode(state, (&(*result).not_after)))
+	&& ((((((*result).not_after <= 253402300799ULL)) || (zcbor_error(state, ZCBOR_ERR_WRONG_RANGE), false))) || (zcbor_error(state, ZCBOR_ERR_WRONG_RANGE), false)))
+	&& (((zcbor_uint32_expect(state, (6))))
+	&& (zcbor_uint32_decode(state, (&(*result).per_day)))
+	&& ((((*result).per_day >= 1)
+	&& ((*result).per_day <= 100000)) || (zcbor_error(state, ZCBOR_ERR_WRONG_RANGE), false)))
+	&& zcbor_present_decode(&((*result).random_permille_present), (zcbor_decoder_t *)decode_repeated_dnb_capture_order_random_permille, state, (&(*result).random_permille))
+	&& zcbor_present_decode(&((*result).margin_permille_present), (zcbor_decoder_t *)decode_repeated_dnb_capture_order_margin_permille, state, (&(*result).margin_permille))
+	&& zcbor_present_decode(&((*result).disagreement_present), (zcbor_decoder_t *)decode_repeated_dnb_capture_order_disagreement, state, NULL)
+	&& zcbor_present_decode(&((*result).classes_present), (zcbor_decoder_t *)decode_repeated_dnb_capture_order_classes, state, (&(*result).classes))) || (zcbor_list_map_end_force_decode(state), false)) && zcbor_map_end_decode(state))));
+
+	if (false) {
+		/* For testing that the types of the arguments are correct.
+		 * A compiler error here means a bug in zcbor.
+		 */
+		decode_repeated_dnb_capture_order_random_permille(state, (&(*result).random_permille));
+		decode_repeated_dnb_capture_order_margin_permille(state, (&(*result).margin_permille));
+		decode_repeated_dnb_capture_order_disagreement(state, NULL);
+		decode_repeated_dnb_capture_order_classes(state, (&(*result).classes));
+	}
+
+	log_result(state, res, __func__);
+	return res;
+}
+
+static bool decode_dnb_result(
+		zcbor_state_t *state, struct dnb_result *result)
+{
+	zcbor_log("%s\r\n", __func__);
+	struct zcbor_string tmp_str;
+	bool int_res;
+
+	bool res = (((zcbor_map_start_decode(state) && (((((zcbor_uint32_expect(state, (0))))
+	&& (zcbor_uint32_expect(state, (1))))
+	&& (((zcbor_uint32_expect(state, (1))))
+	&& (zcbor_bstr_decode(state, (&(*result).stream)))
+	&& ((((((*result).stream.len == 16)) || (zcbor_error(state, ZCBOR_ERR_WRONG_RANGE), false))) || (zcbor_error(state, ZCBOR_ERR_WRONG_RANGE), false)))
+	&& (((zcbor_uint32_expect(state, (2))))
+	&& (zcbor_uint64_decode(state, (&(*result).n)))
+	&& ((((((*result).n >= 1)
+	&& ((*result).n <= 9007199254740991ULL)) || (zcbor_error(state, ZCBOR_ERR_WRONG_RANGE), false))) || (zcbor_error(state, ZCBOR_ERR_WRONG_RANGE), false)))
+	&& (((zcbor_uint32_expect(state, (3))))
+	&& (zcbor_uint64_decode(state, (&(*result).time_s)))
+	&& ((((((*result).time_s <= 253402300799ULL)) || (zcbor_error(state, ZCBOR_ERR_WRONG_RANGE), false))) || (zcbor_error(state, ZCBOR_ERR_WRONG_RANGE), false)))
+	&& (((zcbor_uint32_expect(state, (4))))
+	&& (zcbor_uint64_decode(state, (&(*result).uptime_s)))
+	&& ((((((*result).uptime_s <= 9007199254740991ULL)) || (zcbor_error(state, ZCBOR_ERR_WRONG_RANGE), false))) || (zcbor_error(state, ZCBOR_ERR_WRONG_RANGE), false)))
+	&& (((zcbor_uint32_expect(state, (5))))
+	&& (zcbor_union_start_code(state) && (int_res = ((((zcbor_tstr_expect(state, ((tmp_str.value = (uint8_t *)"result", tmp_str.len = sizeof("result") - 1, &tmp_str))))) && (((*result).kind_choice = dnb_result_kind_result_tstr_c), true))
+	|| (((zcbor_tstr_expect(state, ((tmp_str.value = (uint8_t *)"capture", tmp_str.len = sizeof("capture") - 1, &tmp_str))))) && (((*result).kind_choice = dnb_result_kind_capture_tstr_c), true))
+	|| (((zcbor_tstr_expect(state, ((tmp_str.value = (uint8_t *)"gap", tmp_str.len = sizeof("gap") - 1, &tmp_str))))) && (((*result).kind_choice = dnb_result_kind_gap_tstr_c), true))), zcbor_union_end_code(state), int_res)))
+	&& zcbor_present_decode(&((*result).model_present), (zcbor_decoder_t *)decode_repeated_dnb_result_model, state, (&(*result).model))
+	&& zcbor_present_decode(&((*result).release_present), (zcbor_decoder_t *)decode_repeated_dnb_result_release, state, (&(*result).release))
+	&& zcbor_present_decode(&((*result).source_present), (zcbor_decoder_t *)decode_repeated_dnb_result_source, state, (&(*result).source))
+	&& zcbor_present_decode(&((*result).reason_present), (zcbor_decoder_t *)decode_repeated_dnb_result_reason, state, (&(*result).reason))
+	&& zcbor_present_decode(&((*result).inputs_present), (zcbor_decoder_t *)decode_repeated_dnb_result_inputs, state, (&(*result).inputs))
+	&& zcbor_present_decode(&((*result).outputs_present), (zcbor_decoder_t *)decode_repeated_dnb_result_outputs, state, (&(*result).outputs))
+	&& zcbor_present_decode(&((*result).first_present), (zcbor_decoder_t *)decode_repeated_dnb_result_first, state, (&(*result).first))) || (zcbor_list_map_end_force_decode(state), false)) && zcbor_map_end_decode(state))));
+
+	if (false) {
+		/* For testing that the types of the arguments are correct.
+		 * A compiler error here means a bug in zcbor.
+		 */
+		decode_repeated_dnb_result_model(state, (&(*result).model));
+		decode_repeated_dnb_result_release(state, (&(*result).release));
+		decode_repeated_dnb_result_source(state, (&(*result).source));
+		decode_repeated_dnb_result_reason(state, (&(*result).reason));
+		decode_repeated_dnb_result_inputs(state, (&(*result).inputs));
+		decode_repeated_dnb_result_outputs(state, (&(*result).outputs));
+		decode_repeated_dnb_result_first(state, (&(*result).first));
+	}
+
+	log_result(state, res, __func__);
+	return res;
+}
+
 static bool decode_dnb_device_description(
 		zcbor_state_t *state, struct dnb_device_description *result)
 {
@@ -1909,13 +2684,15 @@ static bool decode_dnb_telemetry(
 	&& ((((((*result).memory_bytes <= 281474976710656ULL)) || (zcbor_error(state, ZCBOR_ERR_WRONG_RANGE), false))) || (zcbor_error(state, ZCBOR_ERR_WRONG_RANGE), false)))
 	&& (((zcbor_uint32_expect(state, (3))))
 	&& (zcbor_uint32_decode(state, (&(*result).load_permille)))
-	&& ((((*result).load_permille <= 1000000)) || (zcbor_error(state, ZCBOR_ERR_WRONG_RANGE), false)))) || (zcbor_list_map_end_force_decode(state), false)) && zcbor_map_end_decode(state))));
+	&& ((((*result).load_permille <= 1000000)) || (zcbor_error(state, ZCBOR_ERR_WRONG_RANGE), false)))
+	&& zcbor_present_decode(&((*result).hardware_present), (zcbor_decoder_t *)decode_repeated_dnb_telemetry_hardware, state, (&(*result).hardware))) || (zcbor_list_map_end_force_decode(state), false)) && zcbor_map_end_decode(state))));
 
 	if (false) {
 		/* For testing that the types of the arguments are correct.
 		 * A compiler error here means a bug in zcbor.
 		 */
 		decode_repeated_models_telemetry_models(state, (*&(*result).telemetry_models));
+		decode_repeated_dnb_telemetry_hardware(state, (&(*result).hardware));
 	}
 
 	log_result(state, res, __func__);
@@ -2345,7 +3122,9 @@ static bool decode_dnb_directive(
 	&& zcbor_present_decode(&((*result).settings_present), (zcbor_decoder_t *)decode_repeated_dnb_directive_settings, state, (&(*result).settings))
 	&& zcbor_present_decode(&((*result).wipe_present), (zcbor_decoder_t *)decode_repeated_dnb_directive_wipe, state, (&(*result).wipe))
 	&& zcbor_present_decode(&((*result).nonce_present), (zcbor_decoder_t *)decode_repeated_dnb_directive_nonce, state, (&(*result).nonce))
-	&& zcbor_present_decode(&((*result).root_present), (zcbor_decoder_t *)decode_repeated_dnb_directive_root, state, (&(*result).root))) || (zcbor_list_map_end_force_decode(state), false)) && zcbor_map_end_decode(state))));
+	&& zcbor_present_decode(&((*result).root_present), (zcbor_decoder_t *)decode_repeated_dnb_directive_root, state, (&(*result).root))
+	&& zcbor_present_decode(&((*result).trials_present), (zcbor_decoder_t *)decode_repeated_dnb_directive_trials, state, (&(*result).trials))
+	&& zcbor_present_decode(&((*result).captures_present), (zcbor_decoder_t *)decode_repeated_dnb_directive_captures, state, (&(*result).captures))) || (zcbor_list_map_end_force_decode(state), false)) && zcbor_map_end_decode(state))));
 
 	if (false) {
 		/* For testing that the types of the arguments are correct.
@@ -2356,6 +3135,8 @@ static bool decode_dnb_directive(
 		decode_repeated_dnb_directive_wipe(state, (&(*result).wipe));
 		decode_repeated_dnb_directive_nonce(state, (&(*result).nonce));
 		decode_repeated_dnb_directive_root(state, (&(*result).root));
+		decode_repeated_dnb_directive_trials(state, (&(*result).trials));
+		decode_repeated_dnb_directive_captures(state, (&(*result).captures));
 	}
 
 	log_result(state, res, __func__);
@@ -2469,7 +3250,7 @@ int cbor_decode_dnb_directive(
 		struct dnb_directive *result,
 		size_t *payload_len_out)
 {
-	zcbor_state_t states[7];
+	zcbor_state_t states[8];
 
 	return zcbor_entry_function(payload, payload_len, (void *)result, payload_len_out, states,
 		(zcbor_decoder_t *)decode_dnb_directive, sizeof(states) / sizeof(zcbor_state_t), 1);
@@ -2613,7 +3394,7 @@ int cbor_decode_dnb_telemetry(
 		struct dnb_telemetry *result,
 		size_t *payload_len_out)
 {
-	zcbor_state_t states[6];
+	zcbor_state_t states[8];
 
 	return zcbor_entry_function(payload, payload_len, (void *)result, payload_len_out, states,
 		(zcbor_decoder_t *)decode_dnb_telemetry, sizeof(states) / sizeof(zcbor_state_t), 1);
@@ -2689,4 +3470,40 @@ int cbor_decode_dnb_device_description(
 
 	return zcbor_entry_function(payload, payload_len, (void *)result, payload_len_out, states,
 		(zcbor_decoder_t *)decode_dnb_device_description, sizeof(states) / sizeof(zcbor_state_t), 1);
+}
+
+
+int cbor_decode_dnb_result(
+		const uint8_t *payload, size_t payload_len,
+		struct dnb_result *result,
+		size_t *payload_len_out)
+{
+	zcbor_state_t states[6];
+
+	return zcbor_entry_function(payload, payload_len, (void *)result, payload_len_out, states,
+		(zcbor_decoder_t *)decode_dnb_result, sizeof(states) / sizeof(zcbor_state_t), 1);
+}
+
+
+int cbor_decode_dnb_capture_order(
+		const uint8_t *payload, size_t payload_len,
+		struct dnb_capture_order *result,
+		size_t *payload_len_out)
+{
+	zcbor_state_t states[4];
+
+	return zcbor_entry_function(payload, payload_len, (void *)result, payload_len_out, states,
+		(zcbor_decoder_t *)decode_dnb_capture_order, sizeof(states) / sizeof(zcbor_state_t), 1);
+}
+
+
+int cbor_decode_dnb_baseline(
+		const uint8_t *payload, size_t payload_len,
+		struct dnb_baseline *result,
+		size_t *payload_len_out)
+{
+	zcbor_state_t states[6];
+
+	return zcbor_entry_function(payload, payload_len, (void *)result, payload_len_out, states,
+		(zcbor_decoder_t *)decode_dnb_baseline, sizeof(states) / sizeof(zcbor_state_t), 1);
 }

@@ -150,6 +150,24 @@ int cbor_decode_dnb_device_description(
 		size_t *payload_len_out);
 
 
+int cbor_decode_dnb_result(
+		const uint8_t *payload, size_t payload_len,
+		struct dnb_result *result,
+		size_t *payload_len_out);
+
+
+int cbor_decode_dnb_capture_order(
+		const uint8_t *payload, size_t payload_len,
+		struct dnb_capture_order *result,
+		size_t *payload_len_out);
+
+
+int cbor_decode_dnb_baseline(
+		const uint8_t *payload, size_t payload_len,
+		struct dnb_baseline *result,
+		size_t *payload_len_out);
+
+
 #ifdef __cplusplus
 }
 #endif

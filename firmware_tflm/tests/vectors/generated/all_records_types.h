@@ -293,45 +293,6 @@ struct dnb_root {
 	size_t root_roles_count;
 };
 
-struct desired_directive_desired {
-	struct zcbor_string directive_desired_key;
-	struct dnb_desired directive_desired;
-};
-
-struct dnb_directive_settings {
-	struct zcbor_string settings;
-};
-
-struct dnb_directive_wipe {
-	struct zcbor_string wipe;
-};
-
-struct dnb_directive_nonce {
-	struct zcbor_string nonce;
-};
-
-struct dnb_directive_root {
-	struct zcbor_string root;
-};
-
-struct dnb_directive {
-	struct zcbor_string device;
-	uint32_t epoch;
-	uint64_t seq;
-	uint64_t issued;
-	uint64_t expires;
-	struct desired_directive_desired directive_desired[16];
-	size_t directive_desired_count;
-	struct dnb_directive_settings settings;
-	bool settings_present;
-	struct dnb_directive_wipe wipe;
-	bool wipe_present;
-	struct dnb_directive_nonce nonce;
-	bool nonce_present;
-	struct dnb_directive_root root;
-	bool root_present;
-};
-
 struct dn_runtime_name_r {
 	enum {
 		dn_runtime_name_litert_tstr_c,
@@ -424,31 +385,6 @@ struct dnb_wipe_order {
 	bool reason_present;
 };
 
-struct latency_us_model_telemetry_latency_us {
-	uint32_t model_telemetry_latency_us_key;
-	uint64_t model_telemetry_latency_us;
-};
-
-struct dnb_model_telemetry {
-	struct zcbor_string release;
-	uint64_t count;
-	uint64_t errors;
-	struct latency_us_model_telemetry_latency_us model_telemetry_latency_us[512];
-	size_t model_telemetry_latency_us_count;
-};
-
-struct models_telemetry_models {
-	struct zcbor_string telemetry_models_key;
-	struct dnb_model_telemetry telemetry_models;
-};
-
-struct dnb_telemetry {
-	struct models_telemetry_models telemetry_models[16];
-	size_t telemetry_models_count;
-	uint64_t memory_bytes;
-	uint32_t load_permille;
-};
-
 struct dnb_renew_request {
 	struct zcbor_string device;
 	struct zcbor_string spki;
@@ -483,6 +419,22 @@ struct dnb_receipt {
 	struct zcbor_string kem;
 };
 
+struct dnb_result_model {
+	struct zcbor_string model;
+};
+
+struct dnb_result_release {
+	struct zcbor_string release;
+};
+
+struct dnb_result_source {
+	struct zcbor_string source;
+};
+
+struct dnb_result_reason {
+	struct zcbor_string reason;
+};
+
 struct dn_dtype_r {
 	enum {
 		dn_dtype_bool_tstr_c,
@@ -506,6 +458,177 @@ struct dnb_tensor_data {
 	uint32_t shape[8];
 	size_t shape_count;
 	struct zcbor_string data;
+};
+
+struct dnb_result_inputs_r {
+	struct dnb_tensor_data inputs[32];
+	size_t inputs_count;
+};
+
+struct dnb_result_outputs_r {
+	struct dnb_tensor_data outputs[32];
+	size_t outputs_count;
+};
+
+struct dnb_result_first {
+	uint64_t first;
+};
+
+struct dnb_result {
+	struct zcbor_string stream;
+	uint64_t n;
+	uint64_t time_s;
+	uint64_t uptime_s;
+	enum {
+		dnb_result_kind_result_tstr_c,
+		dnb_result_kind_capture_tstr_c,
+		dnb_result_kind_gap_tstr_c,
+	} kind_choice;
+	struct dnb_result_model model;
+	bool model_present;
+	struct dnb_result_release release;
+	bool release_present;
+	struct dnb_result_source source;
+	bool source_present;
+	struct dnb_result_reason reason;
+	bool reason_present;
+	struct dnb_result_inputs_r inputs;
+	bool inputs_present;
+	struct dnb_result_outputs_r outputs;
+	bool outputs_present;
+	struct dnb_result_first first;
+	bool first_present;
+};
+
+struct dnb_capture_order_random_permille {
+	uint32_t random_permille;
+};
+
+struct dnb_capture_order_margin_permille {
+	uint32_t margin_permille;
+};
+
+struct dnb_capture_order_classes_r {
+	uint32_t classes[32];
+	size_t classes_count;
+};
+
+struct dnb_capture_order {
+	struct zcbor_string device;
+	struct zcbor_string order_id;
+	struct zcbor_string model;
+	uint64_t issued;
+	uint64_t not_after;
+	uint32_t per_day;
+	struct dnb_capture_order_random_permille random_permille;
+	bool random_permille_present;
+	struct dnb_capture_order_margin_permille margin_permille;
+	bool margin_permille_present;
+	bool disagreement_present;
+	struct dnb_capture_order_classes_r classes;
+	bool classes_present;
+};
+
+struct dnb_feature {
+	enum {
+		dnb_feature_side_input_tstr_c,
+		dnb_feature_side_output_tstr_c,
+	} side_choice;
+	struct zcbor_string tensor;
+	enum {
+		dnb_feature_what_mean_tstr_c,
+		dnb_feature_what_deviation_tstr_c,
+		dnb_feature_what_value_tstr_c,
+		dnb_feature_what_class_tstr_c,
+		dnb_feature_what_confidence_tstr_c,
+	} what_choice;
+	double edges[31];
+	size_t edges_count;
+	uint32_t expected[32];
+	size_t expected_count;
+};
+
+struct dnb_baseline {
+	struct dnb_feature features[16];
+	size_t features_count;
+};
+
+struct desired_directive_desired {
+	struct zcbor_string directive_desired_key;
+	struct dnb_desired directive_desired;
+};
+
+struct dnb_directive_settings {
+	struct zcbor_string settings;
+};
+
+struct dnb_directive_wipe {
+	struct zcbor_string wipe;
+};
+
+struct dnb_directive_nonce {
+	struct zcbor_string nonce;
+};
+
+struct dnb_directive_root {
+	struct zcbor_string root;
+};
+
+struct dnb_trial_share {
+	uint32_t share;
+};
+
+struct dnb_trial {
+	struct dnb_desired candidate;
+	enum {
+		dnb_trial_mode_shadow_tstr_c,
+		dnb_trial_mode_split_tstr_c,
+		dnb_trial_mode_standby_tstr_c,
+	} mode_choice;
+	struct dnb_trial_share share;
+	bool share_present;
+};
+
+struct trials_directive_trials {
+	struct zcbor_string directive_trials_key;
+	struct dnb_trial directive_trials;
+};
+
+struct dnb_directive_trials_r {
+	struct trials_directive_trials directive_trials[16];
+	size_t directive_trials_count;
+};
+
+struct captures_directive_captures {
+	struct zcbor_string directive_captures_key;
+	struct zcbor_string directive_captures;
+};
+
+struct dnb_directive_captures_r {
+	struct captures_directive_captures directive_captures[16];
+	size_t directive_captures_count;
+};
+
+struct dnb_directive {
+	struct zcbor_string device;
+	uint32_t epoch;
+	uint64_t seq;
+	uint64_t issued;
+	uint64_t expires;
+	struct desired_directive_desired directive_desired[16];
+	size_t directive_desired_count;
+	struct dnb_directive_settings settings;
+	bool settings_present;
+	struct dnb_directive_wipe wipe;
+	bool wipe_present;
+	struct dnb_directive_nonce nonce;
+	bool nonce_present;
+	struct dnb_directive_root root;
+	bool root_present;
+	struct dnb_directive_trials_r trials;
+	bool trials_present;
+	struct dnb_directive_captures_r captures;
+	bool captures_present;
 };
 
 struct dnb_sample {
@@ -578,6 +701,7 @@ struct dn_phase_r {
 		dn_phase_staged_tstr_c,
 		dn_phase_loaded_tstr_c,
 		dn_phase_testing_tstr_c,
+		dn_phase_trial_tstr_c,
 		dn_phase_probation_tstr_c,
 		dn_phase_committed_tstr_c,
 		dn_phase_rolled_back_tstr_c,
@@ -686,6 +810,126 @@ struct dnb_reported {
 	struct dnb_reported_temperature_dc temperature_dc;
 	bool temperature_dc_present;
 	uint32_t root_version;
+};
+
+struct dn_sketch_dn_bucket {
+	uint32_t dn_bucket_key;
+	uint64_t dn_bucket;
+};
+
+struct dn_sketch {
+	struct dn_sketch_dn_bucket dn_bucket[512];
+	size_t dn_bucket_count;
+};
+
+struct dnb_comparison {
+	struct zcbor_string candidate;
+	enum {
+		dnb_comparison_mode_shadow_tstr_c,
+		dnb_comparison_mode_split_tstr_c,
+	} mode_choice;
+	uint64_t pairs;
+	uint64_t agreed;
+	uint64_t errors;
+	uint64_t shed;
+	struct dn_sketch latency_us;
+	struct dn_sketch distance;
+	uint64_t memory_bytes;
+};
+
+struct dnb_model_telemetry_comparison {
+	struct dnb_comparison comparison;
+};
+
+struct dnb_drift_counts {
+	struct zcbor_string feature;
+	uint64_t counts[32];
+	size_t counts_count;
+	uint32_t expected[32];
+	size_t expected_count;
+};
+
+struct dnb_model_telemetry_drift_r {
+	struct dnb_drift_counts drift[16];
+	size_t drift_count;
+};
+
+struct dnb_model_telemetry_confidence_r {
+	uint64_t confidence[20];
+	size_t confidence_count;
+};
+
+struct dnb_model_telemetry {
+	struct zcbor_string release;
+	uint64_t count;
+	uint64_t errors;
+	struct dn_sketch latency_us;
+	struct dnb_model_telemetry_comparison comparison;
+	bool comparison_present;
+	struct dnb_model_telemetry_drift_r drift;
+	bool drift_present;
+	struct dnb_model_telemetry_confidence_r confidence;
+	bool confidence_present;
+};
+
+struct models_telemetry_models {
+	struct zcbor_string telemetry_models_key;
+	struct dnb_model_telemetry telemetry_models;
+};
+
+struct dnb_hardware_temperature_dc {
+	int32_t temperature_dc;
+};
+
+struct dnb_hardware_throttled {
+	uint32_t throttled;
+};
+
+struct dnb_hardware_power_mw {
+	uint32_t power_mw;
+};
+
+struct dnb_hardware_gpu_permille {
+	uint32_t gpu_permille;
+};
+
+struct dnb_hardware_power_mode {
+	struct zcbor_string power_mode;
+};
+
+struct dnb_hardware_policy_r {
+	enum {
+		dnb_hardware_policy_reduced_tstr_c,
+		dnb_hardware_policy_paused_tstr_c,
+	} policy_choice;
+};
+
+struct dnb_hardware {
+	struct dnb_hardware_temperature_dc temperature_dc;
+	bool temperature_dc_present;
+	struct dnb_hardware_throttled throttled;
+	bool throttled_present;
+	struct dnb_hardware_power_mw power_mw;
+	bool power_mw_present;
+	struct dnb_hardware_gpu_permille gpu_permille;
+	bool gpu_permille_present;
+	struct dnb_hardware_power_mode power_mode;
+	bool power_mode_present;
+	struct dnb_hardware_policy_r policy;
+	bool policy_present;
+};
+
+struct dnb_telemetry_hardware {
+	struct dnb_hardware hardware;
+};
+
+struct dnb_telemetry {
+	struct models_telemetry_models telemetry_models[16];
+	size_t telemetry_models_count;
+	uint64_t memory_bytes;
+	uint32_t load_permille;
+	struct dnb_telemetry_hardware hardware;
+	bool hardware_present;
 };
 
 struct dnb_enrol_request {

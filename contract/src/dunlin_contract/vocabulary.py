@@ -1,50 +1,21 @@
-"""The recipe's closed vocabulary, and the checks that every value of it passes. A word it does not know is a typo."""
+"""TOML with a closed vocabulary: recipes, boards, an agent's configuration. A word that is not known is a typo."""
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
-from model_packager.errors import RecipeError
+from dunlin_contract.console import UsageError
 
-_NUMBER = (int, float)
-VOCABULARY: dict[str, dict[str, Any]] = {
-    "": {
-        "name": str,
-        "version": str,
-        "counter": int,
-        "valid_days": int,
-        "stores": list,
-        "labels": str,
-        "samples": str,
-        "budget": dict,
-        "golden": dict,
-        "preprocess": dict,
-        "postprocess": dict,
-        "variant": list,
-    },
-    "budget": {"p95_ms": _NUMBER, "memory_mb": _NUMBER},
-    "golden": {"samples": int, "tolerance": _NUMBER, "top1_permille": int},
-    "preprocess": {"height": int, "width": int, "layout": str, "color": str, "mean": list, "std": list},
-    "postprocess": {"softmax": bool, "top_k": int},
-    "variant": {
-        "kind": str,
-        "model": str,
-        "samples": str,
-        "hardware": list,
-        "boards": list,
-        "arena_kib": _NUMBER,
-        "min_version": str,
-        "budget": dict,
-        "golden": dict,
-    },
-    "board": {"hardware": str, "arena_kib": _NUMBER, "slot_kib": _NUMBER},
-}
+NUMBER = (int, float)
+Vocabulary = Mapping[str, Mapping[str, Any]]
+"""Per table ("" is the top): its keys, and the type of each one's value."""
+
 _TYPE_WORDS = {
     str: "text",
     int: "a whole number",
-    _NUMBER: "a number",
+    NUMBER: "a number",
     dict: "a table",
     list: "a list",
     bool: "true/false",
@@ -52,18 +23,20 @@ _TYPE_WORDS = {
 
 
 class Checks:
-    """What every value of a recipe passes. Holds the source only to name lines.
+    """What every value of a file passes. Holds the source only to name lines.
 
-    Each method raises RecipeError, naming the file and, where it can be found, the line.
+    Each method raises ``error``, naming the file and, where it can be found, the line.
     """
 
-    def __init__(self, path: Path, source: str) -> None:
+    def __init__(self, path: Path, source: str, vocabulary: Vocabulary, error: type[UsageError] = UsageError) -> None:
         self._path = path
         self._lines = source.splitlines()
+        self._vocabulary = vocabulary
+        self._error = error
 
-    def words(self, where: str, table: dict[str, Any]) -> None:
+    def words(self, where: str, table: Mapping[str, Any]) -> None:
         """Whether every key of a table is known there, and its value of the right type."""
-        known = VOCABULARY[where]
+        known = self._vocabulary[where]
         for key, value in table.items():
             shown = f"{where}.{key}" if where else key
             if key not in known:
@@ -75,14 +48,14 @@ class Checks:
             if expected is dict:
                 self.words(key, value)
 
-    def number(self, table: dict[str, Any], key: str, least: int, most: int) -> int:
+    def number(self, table: Mapping[str, Any], key: str, least: int, most: int) -> int:
         """A whole number within bounds."""
         value = table[key]
         if not least <= value <= most:
             self.fail(f"{key} must be {least} to {most}", key)
         return int(value)
 
-    def real(self, table: dict[str, Any], key: str, least: float, most: float) -> float:
+    def real(self, table: Mapping[str, Any], key: str, least: float, most: float) -> float:
         """A number within bounds."""
         value = table[key]
         if not least <= value <= most:  # also false for NaN
@@ -90,7 +63,7 @@ class Checks:
         return float(value)
 
     def file(self, name: str, key: str) -> Path:
-        """The absolute path of a file that is there; relative to the recipe."""
+        """The absolute path of a file that is there; relative to the file that names it."""
         path = self._path.parent.absolute() / name
         try:
             there = path.is_file()
@@ -102,7 +75,7 @@ class Checks:
 
     def fail(self, text: str, word: str | None) -> NoReturn:
         """Refuse, naming the line where ``word`` stands first."""
-        raise RecipeError(f"{self._path}{self._line_of(word)}: {text}")
+        raise self._error(f"{self._path}{self._line_of(word)}: {text}")
 
     def _line_of(self, word: str | None) -> str:
         if word is not None:
