@@ -27,3 +27,8 @@ def without_microcontrollers(recipe: Path, directory: Path) -> Path:
     copy = directory / recipe.name
     copy.write_text(_VARIANT.sub(lambda one: "" if 'kind = "tflm' in one[0] else one[0], recipe.read_text()))
     return copy
+
+
+def only(text: str, kind: str) -> str:
+    """A recipe's text without the variants of other kinds than ``kind`` (``tflite``, ``onnx``)."""
+    return _VARIANT.sub(lambda one: one[0] if f'kind = "{kind}' in one[0] else "", text)

@@ -34,7 +34,7 @@ from paho.mqtt.properties import Properties
 
 from dunlin_contract import cose, envelopes, hpke, keys, merkle, topics
 from dunlin_contract.cose import Role
-from dunlin_contract.directive import Desired, Directive, Lease
+from dunlin_contract.directive import Desired, Directive, Lease, Trial
 from dunlin_contract.event import Ack, Event
 from dunlin_contract.fit import Fit
 from dunlin_contract.golden import Golden, Sample, TensorData
@@ -45,13 +45,16 @@ from dunlin_contract.manifest import (
     Io,
     Manifest,
     Payload,
+    Postprocess,
     Tensor,
     Variant,
     chunk_count,
     release_digest,
 )
 from dunlin_contract.reported import ModelState, Reported
+from dunlin_contract.results import Result
 from dunlin_contract.root import RoleKeys, Root
+from dunlin_contract.schema import NO_ENTRIES
 from dunlin_contract.settings import Settings
 from dunlin_contract.slot import slot_bytes
 from dunlin_contract.stream import ChunkCipher
@@ -95,7 +98,7 @@ def until(condition: Callable[[], Any], what: str | Callable[[], str], seconds: 
     raise AssertionError(f"never happened: {what() if callable(what) else what}")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Release:
     """A built release: what the server would store."""
 
@@ -250,6 +253,7 @@ class Fleet:
         self._server_files = server
         self.reported: list[Reported] = []
         self.events: list[Event] = []
+        self.results: list[Result] = []
         self.statuses: list[bytes] = []
         self.telemetry: list[Telemetry] = []
         self.acking = True
@@ -313,12 +317,17 @@ class Fleet:
                 self.events.append(event)
                 if self.acking:
                     self.ack(event)
+            elif kind == "results":
+                result = Result.from_bytes(payload)
+                self.results.append(result)
+                if self.acking:
+                    self.ack(result)
             elif kind == "status":
                 self.statuses.append(payload)
             elif kind == "telemetry":
                 self.telemetry.append(Telemetry.from_bytes(payload))
 
-    def ack(self, event: Event, signer: keys.PrivateKey | None = None) -> None:
+    def ack(self, event: Event | Result, signer: keys.PrivateKey | None = None) -> None:
         ack = Ack(device=self.device, stream=event.stream, n=event.n)
         envelope = cose.sign1(ack.to_bytes(), signer or self.signers.director, Role.ACK)
         self.publish(self.address.down("ack"), envelope, retain=False)
@@ -353,6 +362,7 @@ class Fleet:
         runtime: str = "onnxruntime",
         not_after: int | None = None,
         memory_bytes: int = 0,
+        labels: bytes | None = None,
     ) -> Release:
         """Build and sign a release whose model adds ``amount``."""
         model = model or adding(amount, ballast=ballast)
@@ -360,7 +370,9 @@ class Fleet:
         cek = secrets.token_bytes(32)
         payloads, leaves, chunks = [], [], {}
         micro = runtime == "tflm"
-        for role, fmt, data in (("model", "tflm" if micro else "onnx", model), ("golden", "cbor", golden_bytes)):
+        contents = [("model", "tflm" if micro else "onnx", model), ("golden", "cbor", golden_bytes)]
+        contents += [] if labels is None else [("labels", "text", labels)]
+        for role, fmt, data in contents:
             payload_id = secrets.token_bytes(16)
             cipher = ChunkCipher(cek, payload_id, CHUNK_LOG2)
             count = chunk_count(len(data), CHUNK_LOG2)
@@ -395,8 +407,12 @@ class Fleet:
                 memory_bytes=memory_bytes,
                 flash_bytes=slot_bytes([len(model), len(golden_bytes)], len(leaves)) if micro else 0,
             ),
-            io=Io(inputs=(Tensor(name="x", **tensor),), outputs=(Tensor(name="y", **tensor),)),
-            payloads=(0, 1),
+            io=Io(
+                inputs=(Tensor(name="x", **tensor),),
+                outputs=(Tensor(name="y", **tensor),),
+                postprocess=None if labels is None else Postprocess(softmax=False, top_k=1, labels=2),
+            ),
+            payloads=tuple(range(len(payloads))),
             budget=Budget(p95_us=budget_us),
             golden=GoldenCheck(payload=1, tolerance=1e-5, top1_permille=0),
         )
@@ -430,6 +446,7 @@ class Fleet:
         root: bytes | None = None,
         signer: keys.PrivateKey | None = None,
         grants: Mapping[str, bytes] | None = None,
+        trials: Mapping[Release, tuple[str, int]] | None = None,
         publish: bool = True,
     ) -> bytes:
         """Make a directive and publish it; returns its envelope."""
@@ -437,27 +454,33 @@ class Fleet:
         if settings is not None:
             self.publish_object(sha256(settings.to_bytes()), settings.to_bytes())
         issued = issued if issued is not None else int(time.time())
+
+        def wanted(release: Release) -> Desired:
+            return Desired(
+                release=release.digest,
+                floor=floor,
+                grant=(grants or {}).get(release.name) or self.grant(release),
+                lease=lease or Lease(seconds=30 * DAY_S, action="warn"),
+                manifest=sha256(release.envelope),
+                index=tuple(sha256(page) for page in release.pages),
+            )
+
         directive = Directive(
             device=self.device,
             epoch=self.epoch,
             seq=self.seq,
             issued=issued,
             expires=issued + lifetime,
-            desired={
-                release.name: Desired(
-                    release=release.digest,
-                    floor=floor,
-                    grant=(grants or {}).get(release.name) or self.grant(release),
-                    lease=lease or Lease(seconds=30 * DAY_S, action="warn"),
-                    manifest=sha256(release.envelope),
-                    index=tuple(sha256(page) for page in release.pages),
-                )
-                for release in releases
-            },
+            desired={release.name: wanted(release) for release in releases},
             settings=sha256(settings.to_bytes()) if settings is not None else None,
             wipe=wipe,
             nonce=nonce,
             root=sha256(root) if root is not None else None,
+            trials={
+                release.name: Trial(candidate=wanted(release), mode=mode, share=share)
+                for release, (mode, share) in (trials or {}).items()
+            }
+            or NO_ENTRIES,
         )
         envelope = cose.sign1(directive.to_bytes(), signer or self.signers.director, Role.DIRECTIVE)
         if publish:
@@ -563,7 +586,13 @@ class Agent:
 
     def infer(self, x: float = 0.0, model: str = "adder") -> float | None:
         """The model's answer to a row of ``x``, None while it does not serve."""
-        body = {"inputs": [{"name": "x", "datatype": "FP32", "shape": [1, 4], "data": [x] * 4}]}
+        data = self._ask([x] * 4, model)
+        if data is None:
+            return None
+        return float("nan") if data[0] is None else float(data[0])
+
+    def _ask(self, row: list[float], model: str) -> list[Any] | None:
+        body = {"inputs": [{"name": "x", "datatype": "FP32", "shape": [1, 4], "data": row}]}
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
         try:
             connection.request("POST", f"/v2/models/{model}/infer", json.dumps(body))
@@ -573,10 +602,12 @@ class Agent:
             return None
         finally:
             connection.close()
-        if answer.status != 200:
-            return None
-        value = data["outputs"][0]["data"][0]
-        return float("nan") if value is None else float(value)
+        return list(data["outputs"][0]["data"]) if answer.status == 200 else None
+
+    def rank(self, model: str = "adder") -> int | None:
+        """Place of the largest number of the model's answer to 1, 2, 3, 4; None while it does not serve."""
+        data = self._ask([1.0, 2.0, 3.0, 4.0], model)
+        return None if data is None else max(range(4), key=data.__getitem__)
 
     def until_serves(self, amount: float, model: str = "adder") -> None:
         what = f"{model} adds {amount}"

@@ -27,6 +27,7 @@ ECHO_IO = Io(
     inputs=tuple(Tensor(name=dtype, dtype=dtype, shape=(2, -1)) for dtype in DTYPES),
     outputs=tuple(Tensor(name=f"{dtype}-out", dtype=dtype, shape=(2, -1)) for dtype in DTYPES),
 )
+LOOK_UP_IO = io(("n", "int64", (-1, 1)), ("y", "float32", (-1, 1)))
 SPIN_IO = io(("n", "int64", ()), ("i", "int64", ()))
 LITERT_IO = io(("x", "float32", (1, WIDTH)), ("y", "float32", (1, WIDTH)))
 
@@ -49,6 +50,39 @@ def log(path: Path) -> Path:
     """ONNX: y = ln x, which is NaN for negative x."""
     x, y = (helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", WIDTH]) for name in "xy")
     return _save(path, [helper.make_node("Log", ["x"], ["y"])], [x], [y])
+
+
+def look_up(path: Path) -> Path:
+    """ONNX: y = 10 n for n of 0 to 9; any other fails."""
+    n = helper.make_tensor_value_info("n", TensorProto.INT64, ["rows", 1])
+    y = helper.make_tensor_value_info("y", TensorProto.FLOAT, ["rows", 1])
+    table = helper.make_tensor("table", TensorProto.FLOAT, [10], [10.0 * each for each in range(10)])
+    return _save(path, [helper.make_node("Gather", ["table", "n"], ["y"])], [n], [y], [table])
+
+
+def share_of_column(path: Path) -> Path:
+    """ONNX: y = x / the sum of its column, so that rows change each other."""
+    x, y = (helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", WIDTH]) for name in "xy")
+    axes = helper.make_tensor("axes", TensorProto.INT64, [1], [0])
+    nodes = [helper.make_node("ReduceSum", ["x", "axes"], ["sum"]), helper.make_node("Div", ["x", "sum"], ["y"])]
+    return _save(path, nodes, [x], [y], [axes])
+
+
+def sum_of_rows(path: Path) -> Path:
+    """ONNX: y = the sum of all rows, one row whatever came."""
+    x, y = (
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, [size, WIDTH]) for name, size in (("x", "n"), ("y", "m"))
+    )
+    axes = helper.make_tensor("axes", TensorProto.INT64, [1], [0])
+    return _save(path, [helper.make_node("ReduceSum", ["x", "axes"], ["y"])], [x], [y], [axes])
+
+
+def look(path: Path, height: int, width: int, channels: int) -> Path:
+    """ONNX: the pixels of an image as they came, in one row."""
+    shape = [1, height, width, channels]
+    image = helper.make_tensor_value_info("image", TensorProto.FLOAT, shape)
+    pixels = helper.make_tensor_value_info("pixels", TensorProto.FLOAT, [1, height * width * channels])
+    return _save(path, [helper.make_node("Flatten", ["image"], ["pixels"])], [image], [pixels])
 
 
 def pair(path: Path) -> Path:

@@ -1,6 +1,7 @@
 """A front and workers as the supervisor would start them: real processes, real sockets, no supervisor."""
 
 import fcntl
+import hashlib
 import http.client
 import itertools
 import json
@@ -69,11 +70,22 @@ class Worker(Process):
         super().__init__("fleet_agent.worker")
         self.data, self._theirs = socket.socketpair()
 
-    def load(self, model: Path | bytes, runtime: str, io: Io, threads: int = 1) -> dict[str, Any]:
+    def load(
+        self, model: Path | bytes, runtime: str, io: Io, threads: int = 1, labels: bytes | None = None, **more: object
+    ) -> dict[str, Any]:
         """Load; returns the worker's answer."""
-        fd = memfd(model if isinstance(model, bytes) else model.read_bytes())
-        self.send((fd, self._theirs.fileno()), do="load", runtime=runtime, io=io.to_cbor(), threads=threads)
-        os.close(fd)
+        fds = [memfd(model if isinstance(model, bytes) else model.read_bytes())]
+        fds += [] if labels is None else [memfd(labels)]
+        order = {
+            "do": "load",
+            "runtime": runtime,
+            "io": io.to_cbor(),
+            "threads": threads,
+            "cpus": [],
+            "delegate": "cpu",
+        }
+        self.send((fds[0], self._theirs.fileno(), *fds[1:]), **(order | more))
+        ipc.close_all(fds)
         self._theirs.close()
         return self.receive()
 
@@ -96,14 +108,23 @@ class Worker(Process):
         os.close(fd)
         return self.receive()
 
+    def batch(self, payload: bytes, rows: int, tolerance: float = 0.0) -> int:
+        """Let requests run together; returns how many rows the worker found possible."""
+        fd = memfd(payload)
+        self.send((fd,), do="batch", rows=rows, tolerance=tolerance)
+        os.close(fd)
+        answer = self.receive()
+        assert answer["is"] == "batch", answer
+        return int(answer["rows"])
+
 
 class Front(Process):
-    """A front that listens on a free port and on ``folder/api.sock``."""
+    """A front that listens on a free port and on ``folder/api.sock``; ``order`` is the rest of its first order."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, **order: object) -> None:
         super().__init__("fleet_agent.front")
         self.path = str(folder / "api.sock")
-        self.send(do="listen", host="127.0.0.1", port=0, socket=self.path)
+        self.send(**{"do": "listen", "host": "127.0.0.1", "port": 0, "socket": self.path} | order)
         self.port: int = self.receive()["port"]
         self.url = f"127.0.0.1:{self.port}"
         self.control.settimeout(None)
@@ -127,19 +148,23 @@ class Front(Process):
             if message["is"] == kind and until(message):
                 return message
 
-    def attach(self, worker: Worker, model: str, version: str, io: Io, runtime: str = "onnxruntime") -> int:
+    def attach(
+        self, worker: Worker, model: str, version: str, io: Io, runtime: str = "onnxruntime", labels: bytes = b""
+    ) -> int:
         """Hand over the worker's data socket; returns the number that the front knows it by."""
         number = next(self._numbers)
+        names = [memfd(labels)] if labels else []
         self.send(
-            (worker.data.fileno(),),
+            (worker.data.fileno(), *names),
             do="attach",
             worker=number,
             model=model,
             version=version,
-            release=bytes(32),
+            release=hashlib.sha256(version.encode()).digest(),
             io=io.to_cbor(),
             runtime=runtime,
         )
+        ipc.close_all(names)
         worker.data.close()
         return number
 
@@ -191,9 +216,9 @@ class Client:
 
 
 @contextmanager
-def device(folder: Path) -> Iterator["Device"]:
-    """A front and the workers that are started on it; all gone afterwards."""
-    made = Device(folder)
+def device(folder: Path, **order: object) -> Iterator["Device"]:
+    """A front and the workers that are started on it; all gone afterwards. ``order``: see :class:`Front`."""
+    made = Device(folder, **order)
     try:
         yield made
     finally:
@@ -203,9 +228,9 @@ def device(folder: Path) -> Iterator["Device"]:
 class Device:
     """Front, workers and clients of one test."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, **order: object) -> None:
         self.folder = folder
-        self.front = Front(folder)
+        self.front = Front(folder, **order)
         self.workers: list[Worker] = []
         self.clients: list[Client] = []
 

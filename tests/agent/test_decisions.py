@@ -14,8 +14,10 @@ from dunlin_contract.sketch import Sketch
 from fleet_agent.carriers.window import FIRST_PAUSE_S, LONGEST_PAUSE_S, Window
 from fleet_agent.clock import Clock, SignedTime
 from fleet_agent.supervisor.fetching import Fetching
+from fleet_agent.supervisor.front import Numbers
+from fleet_agent.supervisor.instance import since
 from fleet_agent.supervisor.planning import check_index, choose
-from fleet_agent.update.probation import Observed, judge
+from fleet_agent.update.probation import Observed, judge, judge_answers
 from tests.agent.fleet import Fleet, Release, flipped, sha256
 
 NAMES = [bytes([n]) * 32 for n in range(10)]
@@ -106,11 +108,13 @@ def test_fetching_hands_on_only_what_its_name_says() -> None:
 SETTINGS = Settings(probation_s=100, probation_requests=20, probation_max_s=1000)
 
 
-def seen(elapsed: float, count: int, *, errors: int = 0, nonfinite: int = 0, us: float = 100) -> Observed:
+def seen(
+    elapsed: float, count: int, *, errors: int = 0, nonfinite: int = 0, us: float = 100, pairs: int = 0, agreed: int = 0
+) -> Observed:
     sketch = Sketch()
     for _ in range(count - errors):
         sketch.add(us)
-    return Observed(elapsed, count, errors, nonfinite, sketch)
+    return Observed(elapsed, count, errors, nonfinite, sketch, pairs, agreed)
 
 
 @pytest.mark.parametrize(
@@ -129,11 +133,26 @@ def seen(elapsed: float, count: int, *, errors: int = 0, nonfinite: int = 0, us:
         (seen(1, 100, errors=6), False, "errors"),
         (seen(1, 1, nonfinite=1), False, "nonfinite"),
         (seen(500, 1000, nonfinite=10), True, ""),
+        (seen(1, 19, pairs=19, agreed=0), None, ""),
+        (seen(1, 20, pairs=20, agreed=9), False, "disagreement"),
+        (seen(1, 20, pairs=20, agreed=10), None, ""),
     ],
 )
 def test_a_trial_is_judged_by_its_requests(observed: Observed, passed: bool | None, code: str) -> None:
     verdict = judge(observed, 200, SETTINGS)
     assert (verdict.passed, verdict.code) == (passed, code)
+
+
+def test_on_trial_a_candidate_is_judged_by_its_answers_alone() -> None:
+    assert judge_answers(seen(1, 20, us=10**9, pairs=20)).passed is None
+    assert judge_answers(seen(1, 3, errors=3)).code == "errors"
+    assert judge_answers(seen(1, 1, nonfinite=1)).code == "nonfinite"
+
+
+def test_a_probation_counts_from_its_own_start() -> None:
+    shadow = Numbers(1000, 2, 1, {5: 990, 7: 8})
+    assert since(shadow, Numbers(1003, 3, 1, {5: 990, 7: 9, 9: 1})) == Numbers(3, 1, 0, {5: 0, 7: 1, 9: 1})
+    assert since(shadow, Numbers(2, 0, 0, {5: 2})) == Numbers(2, 0, 0, {5: 2}), "another worker counts from zero"
 
 
 @pytest.fixture(name="release", scope="module")

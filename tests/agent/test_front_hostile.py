@@ -1,13 +1,19 @@
 """Requests that are wrong, too big, too slow or malicious: each is refused by name, and the next client is served."""
 
+import gzip
 import json
 import select
 import socket
+import struct
+import tracemalloc
+import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack
 
 import pytest
 
+from fleet_agent.front.compression import inflate
+from fleet_agent.front.errors import HttpError
 from fleet_agent.front.limits import LIMITS
 from tests.agent import local_api_models as models
 from tests.agent.local_api_models import ADD_IO, PAIR_IO, SPIN_IO
@@ -70,11 +76,14 @@ def binary(head: dict, tail: bytes, length: int | str | None = None) -> tuple[by
         (json.dumps({"inputs": [X], "outputs": [{"name": "y"}, {"name": "y"}]}).encode(), "twice"),
         (json.dumps({"inputs": [X], "outputs": [{}]}).encode(), "an output has no name"),
         (
-            json.dumps({"inputs": [X], "outputs": [{"name": "y", "parameters": {"classification": 3}}]}).encode(),
-            "classification is not offered",
+            json.dumps({"inputs": [X], "outputs": [{"name": "y", "parameters": {"classification": -3}}]}).encode(),
+            "classification must be a number of classes",
         ),
+        (json.dumps({"inputs": [X], "parameters": {"sequence_id": 7}}).encode(), "sequences are not kept"),
+        (json.dumps({"inputs": [X], "parameters": {"timeout": -1}}).encode(), "a number of microseconds"),
+        (json.dumps({"inputs": [X], "parameters": {"timeout": "soon"}}).encode(), "a number of microseconds"),
     ],
-    ids=range(20),
+    ids=range(23),
 )
 def test_a_body_that_is_no_request(client: Client, body: bytes, says: str) -> None:
     status, answer = client.ask("POST", "/v2/models/add/infer", body)
@@ -108,7 +117,7 @@ def test_a_body_that_is_no_request(client: Client, body: bytes, says: str) -> No
         ({"data": [1, 2, 3, 10**400]}, "does not fit FP32"),
         ({"data": 7}, "data must be a JSON array"),
         ({"parameters": {"binary_data_size": 4}}, "both data and binary_data_size"),
-        ({"parameters": {"shared_memory_region": "r"}}, "shared memory is not offered"),
+        ({"parameters": {"shared_memory_region": "r"}}, "both data and shared_memory_region"),
     ],
     ids=range(24),
 )
@@ -159,10 +168,102 @@ def test_binary_data_that_does_not_add_up(client: Client, size: object, tail: by
     assert says in answer["error"] or status == 413
 
 
-def test_compressed_bodies_are_refused(client: Client) -> None:
-    status, answer = client.ask("POST", "/v2/models/add/infer", b"\x1f\x8b", {"Content-Encoding": "gzip"})
-    assert status == 415
-    assert "compressed" in answer["error"]
+WHOLE = json.dumps({"inputs": [X]}).encode()
+
+
+@pytest.mark.parametrize(
+    ("encoding", "body", "status", "says"),
+    [
+        ("br", WHOLE, 415, "send gzip, deflate"),
+        ("gzip, deflate", gzip.compress(WHOLE), 415, "send gzip, deflate"),
+        ("gzip", b"\x1f\x8b", 400, "cut short"),
+        ("gzip", WHOLE, 400, "not what its Content-Encoding says"),
+        ("gzip", gzip.compress(WHOLE)[:-9], 400, "cut short"),
+        ("gzip", gzip.compress(WHOLE) + b"more", 400, "bytes follow"),
+        ("gzip", gzip.compress(bytes(LIMITS.body_bytes + 1)), 413, "when it is decompressed"),
+        ("deflate", zlib.compress(bytes(LIMITS.json_bytes + 1)), 413, "send tensors as binary data"),
+        ("deflate", zlib.compress(b"[" * 100_000), 400, "not JSON"),
+    ],
+    ids=range(9),
+)
+def test_compressed_bodies_that_are_wrong_or_bombs(
+    client: Client, encoding: str, body: bytes, status: int, says: str
+) -> None:
+    got, answer = client.ask("POST", "/v2/models/add/infer", body, {"Content-Encoding": encoding})
+    assert got == status
+    assert says in answer["error"]
+
+
+def test_a_bomb_takes_no_more_memory_than_what_is_allowed() -> None:
+    bomb = gzip.compress(bytes(100 << 20))
+    tracemalloc.start()
+    with pytest.raises(HttpError) as caught:
+        inflate(bomb, 1 << 20)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert caught.value.status == 413
+    assert peak < 8 << 20
+
+
+def test_only_a_client_that_asks_for_nothing_else_gets_a_compressed_answer(client: Client) -> None:
+    for accepted, encoded in (("gzip", "gzip"), ("deflate", "deflate"), ("gzip, deflate, br", None), ("*", None)):
+        client.connection.request("POST", "/v2/models/add/infer", WHOLE, {"Accept-Encoding": accepted})
+        response = client.connection.getresponse()
+        body = response.read()
+        assert response.headers["content-encoding"] == encoded
+        whole = zlib.decompress(body, 47) if encoded else body
+        assert json.loads(whole)["outputs"][0]["data"] == [2, 3, 4, 5]
+        client.connection.request("GET", "/v2/models/nothing", headers={"Accept-Encoding": accepted})
+        assert b"serves no model" in client.connection.getresponse().read()
+
+
+def test_bytes_alone_are_the_only_input_of_a_model(client: Client) -> None:
+    def ask(model: str, size: int) -> tuple[int, bytes]:
+        headers = {"Inference-Header-Content-Length": "0"}
+        client.connection.request("POST", f"/v2/models/{model}/infer", struct.pack("<f", 1.5) * (size // 4), headers)
+        response = client.connection.getresponse()
+        return response.status, response.read()
+
+    status, answer = ask("add", 32)
+    assert status == 200
+    assert b'"shape":[2,4]' in answer
+    assert answer.endswith(struct.pack("<f", 2.5) * 8)
+    status, answer = ask("add", 28)
+    assert status == 400
+    assert b"28 bytes are no input 'x' of shape [-1, 4]" in answer
+    status, answer = ask("pair", 8)
+    assert status == 400
+    assert b"models with one input" in answer
+
+
+def test_a_timeout_longer_than_any_is_none(client: Client) -> None:
+    assert client.infer("add", X, parameters={"timeout": 10**400})[0] == 200
+
+
+# who may ask
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Host": "127.0.0.1:8100"}, 200),
+        ({"Host": "localhost:8100"}, 200),
+        ({"Host": "[::1]:8100"}, 200),
+        ({"Host": "[::1]"}, 200),
+        ({"Host": "10.0.0.7"}, 200),
+        ({"Host": "attacker.example:8100"}, 403),
+        ({"Host": "127.0.0.1.attacker.example"}, 403),
+        ({"Origin": "https://attacker.example"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Host": "127.0.0.1:8100", "Origin": "http://127.0.0.1:8100"}, 200),
+        ({"Host": "127.0.0.1:8100", "Origin": "http://127.0.0.1:9999"}, 403),
+    ],
+    ids=range(11),
+)
+def test_web_pages_of_others_are_refused(client: Client, headers: dict[str, str], status: int) -> None:
+    got, answer = client.ask("POST", "/v2/models/add/infer", WHOLE, headers)
+    assert got == status
+    assert status == 200 or "error" in answer
 
 
 # sizes

@@ -4,15 +4,19 @@ The HTTP server and the router run in the test, with limits short enough to be m
 """
 
 import asyncio
+import gzip
+import json
 import socket
+import struct
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
 import pytest
 
+from fleet_agent import frames
 from fleet_agent.front.app import App
-from fleet_agent.front.exchange import Exchange
+from fleet_agent.front.exchange import Exchange, Stream
 from fleet_agent.front.http_server import HttpServer
 from fleet_agent.front.limits import LIMITS, Limits
 from fleet_agent.front.listen import bind_tcp
@@ -142,6 +146,53 @@ async def test_bodies_together_are_capped_and_their_memory_is_given_back() -> No
         await asyncio.sleep(0.01)
 
 
+async def test_a_stream_drops_what_its_reader_does_not_take_and_goes_on_when_it_does() -> None:
+    gone = asyncio.Event()
+    streams: asyncio.Queue[Stream] = asyncio.Queue()
+
+    def begin(exchange: Exchange) -> None:
+        streams.put_nowait(exchange.open(b"text/plain", gone.set))
+
+    async with server(begin, LIMITS) as port:
+        async with connected(port) as (reader, writer):
+            writer.write(GET)
+            stream = await streams.get()
+            assert b"connection: close" in await reader.readuntil(b"\r\n\r\n")
+            sent = 0
+            while stream.send(bytes(100_000)):
+                sent += 100_000
+                assert sent < 1 << 30
+                await asyncio.sleep(0)
+            await reader.readexactly(sent)
+            await until(lambda: stream.send(b"end"))
+            # What was sent in vain is not there: whatever was taken came before, whole.
+            assert (await reader.readuntil(b"end")).strip(b"\0") == b"end"
+        await asyncio.wait_for(gone.wait(), ENOUGH_S)
+        assert not stream.send(b"nobody")
+
+
+async def test_a_stream_whose_reader_never_reads_is_cut_off() -> None:
+    gone = asyncio.Event()
+    streams: asyncio.Queue[Stream] = asyncio.Queue()
+
+    def begin(exchange: Exchange) -> None:
+        streams.put_nowait(exchange.open(b"text/plain", gone.set))
+
+    async with server(begin, replace(LIMITS, send_s=0.05)) as port:
+        with socket.create_connection(("127.0.0.1", port)) as sock:
+            sock.sendall(GET)
+            stream = await streams.get()
+            await until(lambda: not stream.send(bytes(100_000)))
+            await asyncio.wait_for(gone.wait(), ENOUGH_S)
+
+
+async def until(true: Callable[[], bool]) -> None:
+    """Ask again and again, letting the server work in between."""
+    async with asyncio.timeout(ENOUGH_S):
+        while not true():  # noqa: ASYNC110 - what is asked for has no event
+            await asyncio.sleep(0.001)
+
+
 class Deaf:
     """A listener that only remembers."""
 
@@ -159,28 +210,134 @@ class Deaf:
     def drained(self, worker: Worker) -> None:
         self.told.append(("drained", worker))
 
+    def hung(self, worker: Worker) -> None:
+        self.told.append(("hung", worker))
 
-async def test_a_model_that_does_not_answer_is_504_and_an_error_of_the_model() -> None:
-    limits = replace(LIMITS, answer_s=0.05, queued_requests=2)
+
+ORDER = {
+    "worker": 1,
+    "model": "m",
+    "version": "1.0.0",
+    "release": b"",
+    "runtime": "onnxruntime",
+    "io": ADD_IO.to_cbor(),
+}
+
+
+@asynccontextmanager
+async def silent_worker(limits: Limits) -> AsyncIterator[tuple[int, Deaf, Worker, socket.socket]]:
+    """Port, listener, worker and the other end of a worker's socket where nobody answers."""
     listener = Deaf()
     router = Router(limits, listener)
     ours, theirs = socket.socketpair()
     theirs.setblocking(False)
-    await router.attach(1, "m", "1.0.0", b"", "onnxruntime", ADD_IO, ours)
+    await router.attach(ORDER, ours)
     router.route("m", 1)
-    body = b'{"inputs":[{"name":"x","datatype":"FP32","shape":[1,4],"data":[1,2,3,4]}]}'
-    post = b"POST /v2/models/m/infer HTTP/1.1\r\nContent-Length: %d\r\n\r\n" % len(body) + body
     async with server(App(router, limits).handle, limits) as port:
-        for expected in (b"504", b"504", b"503"):
-            # The answers that never came still fill the queue of a worker that hangs: the third is refused at once.
-            async with connected(port) as (reader, writer):
-                writer.write(post)
-                assert (await reader.readuntil(b"}")).startswith(b"HTTP/1.1 " + expected)
-        (worker,) = router.routed()
-        assert (worker.link.statistics.count, worker.link.statistics.errors) == (2, 2)
-        assert not listener.lost_one.is_set()
-        # It hangs: given up like one that died, so that the supervisor starts another.
-        await asyncio.wait_for(listener.lost_one.wait(), 30)
-    assert listener.told[-1] == ("lost", worker)
+        yield port, listener, router.find("m", None), theirs
     theirs.close()
     await asyncio.sleep(0)
+
+
+def post(**parameters: object) -> bytes:
+    body = json.dumps(
+        {
+            "inputs": [{"name": "x", "datatype": "FP32", "shape": [1, 4], "data": [1, 2, 3, 4]}],
+            "parameters": parameters,
+        }
+    ).encode()
+    return b"POST /v2/models/m/infer HTTP/1.1\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+
+
+async def test_a_model_that_does_not_answer_is_504_and_its_worker_is_given_up() -> None:
+    limits = replace(LIMITS, answer_s=0.05, reroute_s=0.05)
+    async with silent_worker(limits) as (port, listener, worker, _), connected(port) as (reader, writer):
+        async with connected(port) as (other, other_writer):
+            writer.write(post())
+            await asyncio.sleep(0.02)
+            other_writer.write(post())
+            assert (await reader.readuntil(b"}")).startswith(b"HTTP/1.1 504 ")
+            # The one behind it has done nothing: it would run on the next worker, and there is none in time.
+            answer = await other.readuntil(b"}")
+            assert answer.startswith(b"HTTP/1.1 503 ")
+            assert b"stopped; try again" in answer
+        assert [kind for kind, _ in listener.told if kind != "changed"] == ["hung", "lost"]
+        assert (worker.link.statistics.count, worker.link.statistics.errors) == (1, 1)
+        assert (worker.ledger.hung, worker.ledger.failures["BACKEND"]) == (1, 2)
+
+
+async def test_a_request_may_give_its_answer_less_time() -> None:
+    """The one whose turn it is gets 504, the one behind it 503; the worker may go on for as long as any may."""
+    async with silent_worker(LIMITS) as (port, listener, worker, _), connected(port) as (reader, writer):
+        async with connected(port) as (other, other_writer):
+            writer.write(post(timeout=60_000))
+            await asyncio.sleep(0.01)
+            other_writer.write(post(timeout=1))
+            answer = await other.readuntil(b"}")
+            assert answer.startswith(b"HTTP/1.1 503 ")
+            assert b"while others were served" in answer
+            assert (await reader.readuntil(b"}")).startswith(b"HTTP/1.1 504 ")
+        assert worker.link.statistics.errors == 1
+        assert worker.ledger.failures["REJECTED"] == 1
+        assert worker.link.outstanding == 2
+        assert not listener.lost_one.is_set()
+
+
+async def test_a_request_whose_turn_came_late_has_a_models_whole_time() -> None:
+    """Of two that have waited as long as any may, the one whose turn it is goes on; the other may try again."""
+    async with silent_worker(LIMITS) as (port, _, worker, theirs), connected(port) as (reader, writer):
+        async with connected(port) as (other, other_writer):
+            writer.write(post())
+            await until(lambda: worker.link.outstanding == 1)
+            other_writer.write(post())
+            await until(lambda: worker.link.outstanding == 2)
+            for waiting in worker.link._waiting.values():
+                waiting.deadline = 0.0
+            worker.link._expire()
+            answer = await other.readuntil(b"}")
+            assert answer.startswith(b"HTTP/1.1 503 ")
+            assert b"retry-after: 1" in answer
+        sent = memoryview(theirs.recv(1000))
+        (length,) = frames.LENGTH.unpack_from(sent)
+        request = frames.parse_request(sent[4 : 4 + length])
+        y = frames.Tensor("y", frames.BY_NAME["float32"], (1, 4), bytes(16))
+        theirs.send(frames.pack_served(request.id, frames.Status.SERVED, frames.NO_TIME, [y]))
+        assert (await reader.readuntil(b"}")).startswith(b"HTTP/1.1 200 ")
+
+
+async def test_answers_that_nobody_waits_for_still_fill_the_queue() -> None:
+    limits = replace(LIMITS, queued_requests=2)
+    async with silent_worker(limits) as (port, _, worker, _):
+        for expected in (b"504", b"503", b"503"):
+            async with connected(port) as (reader, writer):
+                writer.write(post(timeout=1000))
+                answer = await reader.readuntil(b"}")
+                assert answer.startswith(b"HTTP/1.1 " + expected)
+        assert b"2 requests wait for this model already" in answer
+        assert b"retry-after: 1" in answer
+        assert worker.ledger.failures == {"REJECTED": 2, "CANCELED": 0, "BACKEND": 1, "OTHER": 0}
+
+
+async def test_what_a_body_becomes_when_it_is_decompressed_counts_too() -> None:
+    body = gzip.compress(b'{"id":"%b"}' % (b"x" * 5000))
+    head = b"POST /v2/models/m/infer HTTP/1.1\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(body)
+    async with silent_worker(replace(LIMITS, held_bytes=1000)) as (port, _, _, _), connected(port) as (reader, writer):
+        writer.write(head + body)
+        answer = await reader.readuntil(b"}")
+        assert answer.startswith(b"HTTP/1.1 503 ")
+        assert b"too many large requests at once" in answer
+
+
+async def test_a_client_that_is_gone_is_counted_as_such() -> None:
+    async with silent_worker(LIMITS) as (port, _, worker, theirs):
+        with socket.create_connection(("127.0.0.1", port)) as sock:
+            # It resets the connection: one that only ends its side may still wait for the answer.
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            sock.sendall(post())
+            await until(lambda: not worker.link.idle)
+        await asyncio.sleep(0.05)
+        request = frames.parse_request(memoryview(theirs.recv(1000))[4:])
+        theirs.send(frames.pack_served(request.id, frames.Status.SERVED, frames.NO_TIME, []))
+        await until(lambda: worker.link.idle)
+        assert worker.ledger.failures["CANCELED"] == 1
+        assert worker.ledger.success.count == 0

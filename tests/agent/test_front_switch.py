@@ -154,6 +154,52 @@ def test_a_request_that_outlives_two_workers_is_given_up(parts: Device) -> None:
     assert answers == [(503, {"error": "model 'm' stopped twice while it ran this request"})]
 
 
+def test_a_model_that_loops_for_ever_is_replaced_and_the_others_do_not_notice(tmp_path: Path) -> None:
+    with device(tmp_path, limits={"answer_s": 1.0}) as parts:
+        looping = parts.worker(models.spin(parts.folder / "spin"), SPIN_IO)
+        number = parts.serve(looping, "m", "1.0.0", SPIN_IO)
+        parts.serve(adder(parts, 1), "other", "1.0.0", ADD_IO)
+        answers: list[tuple[int, dict]] = []
+        asking = threading.Thread(target=lambda: answers.append(parts.client().infer("m", SLOW | {"data": [2**60]})))
+        asking.start()
+        _until_busy(parts, looping)
+        behind = threading.Thread(target=lambda: answers.append(parts.client().infer("m", SLOW | {"data": [7]})))
+        behind.start()
+        other = parts.client()
+        while asking.is_alive():
+            assert other.infer("other", X)[1]["outputs"][0]["data"] == [1] * 4
+        assert answers == [(504, {"error": "model 'm' did not answer in time"})]
+        # The supervisor would kill it now, and start another.
+        assert parts.front.told("hung")["worker"] == number
+        assert parts.front.told("lost")["worker"] == number
+        looping.kill()
+        parts.front.serve(parts.worker(models.spin(parts.folder / "spin"), SPIN_IO), "m", "1.0.0", SPIN_IO)
+        behind.join()
+        assert (answers[1][0], answers[1][1]["outputs"][0]["data"]) == (200, [7])
+
+
+def test_copies_share_requests_and_one_that_dies_is_not_missed(parts: Device) -> None:
+    workers = [parts.worker(models.spin(parts.folder / "spin"), SPIN_IO) for _ in range(2)]
+    numbers = [parts.serve(worker, "m", "1.0.0", SPIN_IO) for worker in workers]
+    answers: list[int] = []
+    threads = [
+        threading.Thread(target=lambda: answers.append(parts.client().infer("m", SLOW)[0])) for _ in range(4)
+    ]  # fmt: skip
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert answers == [200] * 4
+    counted = [parts.front.told("stats", lambda told, n=n: told["worker"] == n)["count"] for n in numbers]
+    assert all(count > 0 for count in counted)
+    config = parts.client().ask("GET", "/v2/models/m/config")[1]
+    assert config["instance_group"][0]["count"] == 2
+    workers[1].kill()
+    parts.front.told("lost")
+    assert parts.client().ask("GET", "/v2/models/m/ready")[0] == 200
+    assert parts.client().infer("m", SLOW | {"data": [3]})[0] == 200
+
+
 def test_a_worker_without_successor_is_503_and_a_removed_model_404(parts: Device) -> None:
     worker = adder(parts, 1)
     parts.serve(worker, "m", "1.0.1", ADD_IO)
@@ -285,3 +331,5 @@ def test_models_are_independent(parts: Device) -> None:
     client = parts.client()
     assert client.infer("one", X)[1]["outputs"][0]["data"] == [1] * 4
     assert json.dumps(client.ask("POST", "/v2/repository/index", b"")[1]).count("UNAVAILABLE") == 1
+    ready = client.ask("POST", "/v2/repository/index", {"ready": True})[1]
+    assert [entry["name"] for entry in ready] == ["one"]

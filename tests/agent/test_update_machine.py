@@ -1,6 +1,8 @@
 """The update machine: its promises under every order of events, and the paths that people ask about."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import pytest
 from hypothesis import given, settings
@@ -12,7 +14,8 @@ from fleet_agent.update.machine import REPAIRS, RESTARTS, step
 from fleet_agent.update.state import RUNNING, UNDERWAY, Phase, State
 
 V1, V2, V3 = (bytes([n]) * 32 for n in (1, 2, 3))
-COUNTERS = {V1: 1, V2: 2, V3: 3}
+NEW, NEWER = bytes([9]) * 32, bytes([10]) * 32
+COUNTERS = {V1: 1, V2: 2, V3: 3, NEW: 9, NEWER: 10}
 
 
 @dataclass
@@ -37,7 +40,7 @@ class Device:
             isinstance(event, on.ActiveDamaged)
             and before
             and event.slot == before.active
-            and before.phase not in UNDERWAY
+            and (before.phase not in UNDERWAY or before.on_trial)
         ):
             # While a candidate is underway the machine waits; whoever starts the damaged copy finds out again.
             self.whole.discard(event.slot)
@@ -77,6 +80,11 @@ class Device:
             case do.Load(slot, _):
                 assert slot in self.whole, "an incomplete release was loaded"
                 self.running.add(slot)
+            case do.Try(slot, run, _, _):
+                assert slot in self.running & self.whole & self.passed, "an untested release was tried"
+                assert slot != self.serving, "the candidate on trial serves"
+                assert self.state is not None
+                assert run == self.state.run
             case do.Serve(slot):
                 assert slot in self.whole, "an incomplete release was to serve"
                 assert slot in self.passed, "an untested release was to serve"
@@ -99,9 +107,11 @@ class Device:
 
 
 def drive(device: Device, release: bytes, until: Phase = Phase.COMMITTED) -> None:
-    """The straight way of ``release`` up to ``until``."""
-    device.feed(on.Desired(release, 0))
-    path: list[tuple[Phase, on.Event]] = []
+    """The straight way of ``release`` up to ``until``; to a trial, beside what is desired."""
+    if until == Phase.TRIAL:
+        device.feed(on.Trial(release, 0, "shadow", 1000))
+    else:
+        device.feed(on.Desired(release, 0))
 
     def run() -> int:
         assert device.state is not None
@@ -122,7 +132,7 @@ def drive(device: Device, release: bytes, until: Phase = Phase.COMMITTED) -> Non
         if device.state.phase == phase:
             device.feed(event())
     assert device.state is not None
-    assert device.state.phase == until, path
+    assert device.state.phase == until
 
 
 def committed(release: bytes = V1) -> Device:
@@ -156,7 +166,8 @@ slots = st.sampled_from(["a", "b"])
 def an_event(draw: st.DrawFn) -> tuple[str, bytes, int, bool]:
     """A kind of event, a release, how stale its run is, and whether damage comes with it."""
     kinds = [
-        "boot", "desired", "desired", "undesired", "planned", "planned", "plan-refused", "downloaded", "downloaded",
+        "boot", "desired", "desired", "undesired", "trial", "trial", "no-trial", "planned", "planned",
+        "plan-refused", "downloaded", "downloaded",
         "download-refused", "staged", "staged", "loaded", "loaded", "test-started", "test-passed", "test-passed",
         "no-room", "trial-failed", "probation-passed", "probation-failed", "active-damaged", "lease-ended",
         "lease-renewed", "on", "on", "on", "on",
@@ -169,18 +180,21 @@ def build(state: State | None, kind: str, release: bytes, stale: int, damaged: b
     candidate = (state.candidate if state else None) or release
     if kind == "on" and state is not None:
         # The next event on the straight way, so that long runs are common.
+        beside = "trial" if damaged else "desired"
         kind = {
             Phase.PLANNED: "planned", Phase.DOWNLOADING: "downloaded", Phase.VERIFIED: "staged",
             Phase.STAGED: "loaded", Phase.LOADED: "test-started", Phase.TESTING: "test-passed",
             Phase.PROBATION: "probation-passed",
-        }.get(Phase(state.phase), "desired")  # fmt: skip
+        }.get(Phase(state.phase), beside)  # fmt: skip
         run = state.run
-        release = candidate if kind != "desired" else release
+        release = candidate if kind not in ("desired", "trial") else release
     events: dict[str, on.Event] = {
         "boot": on.Booted(),
         "desired": on.Desired(release, COUNTERS[release] if damaged else 0, stale > 0),
         "on": on.Desired(release, 0),
         "undesired": on.Undesired(),
+        "trial": on.Trial(release, COUNTERS[release] if damaged else 0, "split" if stale else "shadow", 500 + stale),
+        "no-trial": on.NoTrial(),
         "planned": on.Planned(release, "1.0.0", "onnx", COUNTERS[release]),
         "plan-refused": on.PlanRefused(release, "signature", "no"),
         "downloaded": on.Downloaded(release),
@@ -200,12 +214,28 @@ def build(state: State | None, kind: str, release: bytes, stale: int, damaged: b
     return events[kind]
 
 
-@settings(max_examples=600, deadline=None)
-@given(st.lists(an_event(), max_size=60))
+def trying(phase: Phase) -> Device:
+    """V1 serves; V2, wanted beside it, has come as far as ``phase``."""
+    device = committed()
+    device.feed(on.Trial(V2, 0, "shadow", 1000))
+    while now(device).phase != phase:
+        device.feed(build(device.state, "on", V2, 0, damaged=False))
+    return device
+
+
+# Few random orders of events come as far as a trial: most begin near one.
+TRYING = [phase for phase in Phase if phase in UNDERWAY and phase != Phase.PROBATION]
+starts = st.sampled_from(
+    [Device, committed, *(partial(trying, phase) for phase in [*TRYING, Phase.TRIAL, Phase.TRIAL])]
+)
+
+
+@settings(max_examples=1000, deadline=None)
+@given(starts, st.lists(an_event(), max_size=40))
 def test_any_events_keep_a_good_release_serving_and_let_nothing_untested_serve(
-    sequence: list[tuple[str, bytes, int, bool]],
+    start: Callable[[], Device], sequence: list[tuple[str, bytes, int, bool]]
 ) -> None:
-    device = Device()
+    device = start()
     for kind, release, stale, damaged in sequence:
         before = device.state
         device.feed(build(before, kind, release, stale, damaged))
@@ -225,21 +255,38 @@ def test_any_events_keep_a_good_release_serving_and_let_nothing_untested_serve(
         if state.phase in RUNNING:
             assert state.trial is not None
             assert state.trial != state.active
+        if state.on_trial:
+            assert not state.stopped_first, "the release that serves was stopped for a trial"
+            active = state.copy(state.active)
+            assert active is not None
+            assert active.release == state.desired, "a trial beside a release that is not desired"
+        if state.phase == Phase.TRIAL:
+            assert state.on_trial
+            assert device.serving == state.active
+        if before is not None and before.on_trial and kind not in {"active-damaged", "lease-ended", "undesired"}:
+            served = before.copy(before.active) if not before.halted else None
+            promoted = kind in {"desired", "on"} and state.serving == before.trial
+            assert served is None or promoted or state.serving == before.active, "the desired release paid for a trial"
 
 
-@settings(max_examples=200, deadline=None)
-@given(st.lists(an_event(), max_size=40))
-def test_every_state_still_reaches_a_commit(sequence: list[tuple[str, bytes, int, bool]]) -> None:
-    """No order of events wedges the device: a new release goes through afterwards."""
-    device = Device()
+@settings(max_examples=300, deadline=None)
+@given(starts, st.lists(an_event(), max_size=30))
+def test_every_state_still_reaches_a_commit(
+    start: Callable[[], Device], sequence: list[tuple[str, bytes, int, bool]]
+) -> None:
+    """No order of events wedges the device: a new release goes through afterwards, and another by way of a trial."""
+    device = start()
     for kind, release, stale, damaged in sequence:
         device.feed(build(device.state, kind, release, stale, damaged))
     device.feed(on.LeaseRenewed())
-    new = b"\x09" * 32
-    COUNTERS[new] = 9
-    drive(device, new)
+    device.feed(on.NoTrial())
+    drive(device, NEW)
     assert device.serving == now(device).active
-    assert device.held[now(device).active or ""] == new
+    assert device.held[now(device).active or ""] == NEW
+    drive(device, NEWER, Phase.TRIAL)
+    assert device.held[device.serving or ""] == NEW
+    drive(device, NEWER)
+    assert device.held[device.serving or ""] == NEWER
 
 
 def test_the_straight_way() -> None:
@@ -317,6 +364,96 @@ def test_a_restart_brings_back_the_good_release_first(phase: Phase) -> None:
         assert now(device).code == "restarted"
     else:
         assert effects[1:] == (do.Stage("b", now(device).run),)
+
+
+def on_trial() -> Device:
+    device = committed()
+    drive(device, V2, Phase.TRIAL)
+    return device
+
+
+def test_a_candidate_on_trial_runs_beside_the_one_that_serves() -> None:
+    device = on_trial()
+    assert (device.serving, device.running) == ("a", {"a", "b"})
+    assert device.effects[-2:] == [do.Try("b", now(device).run, "shadow", 1000), device.notes[-1]]
+    assert device.feed(on.Desired(V1, 0)) == ()
+    assert device.feed(on.Trial(V2, 0, "shadow", 1000)) == ()
+    assert device.feed(on.Trial(V2, 0, "split", 100)) == (do.Try("b", now(device).run, "split", 100),)
+
+
+def test_desiring_the_candidate_on_trial_switches_at_once_and_fetches_nothing() -> None:
+    device = on_trial()
+    effects = device.feed(on.Desired(V2, 0))
+    assert effects[:2] == (do.Serve("b"), do.Watch("b", now(device).run))
+    assert device.feed(on.NoTrial()) == ()
+    assert now(device).phase == Phase.PROBATION
+    device.feed(on.ProbationPassed(now(device).run))
+    assert (now(device).active, device.running) == ("b", {"b"})
+
+
+def test_a_trial_that_no_directive_names_any_more_ends_and_the_candidate_stays_on_the_disk() -> None:
+    device = on_trial()
+    assert device.feed(on.NoTrial()) == (do.Retire("b"),)
+    assert (now(device).phase, now(device).candidate, now(device).beside) == (Phase.COMMITTED, None, None)
+    assert do.Stage("b", now(device).run + 1) in device.feed(on.Trial(V2, 0, "standby", 1000))
+
+
+def test_a_candidate_that_dies_on_trial_is_refused_and_stays_refused_while_it_is_wanted() -> None:
+    device = on_trial()
+    effects = device.feed(on.TrialFailed(now(device).run, "crash", "the worker died"))
+    assert effects[0] == do.Retire("b")
+    assert (now(device).phase, now(device).code, device.serving) == (Phase.REFUSED, "crash", "a")
+    for event in (on.Desired(V1, 0), on.Trial(V2, 0, "shadow", 1000)):
+        assert device.feed(event) == ()
+    assert device.feed(on.NoTrial()) == ()
+    assert (now(device).phase, now(device).code) == (Phase.COMMITTED, "")
+    assert do.Stage("b", now(device).run + 1) in device.feed(on.Trial(V2, 0, "shadow", 1000))
+
+
+def test_a_candidate_for_a_trial_that_does_not_fit_beside_is_refused_and_nothing_stops() -> None:
+    device = committed()
+    device.feed(on.Trial(V2, 0, "shadow", 1000))
+    device.feed(on.Planned(V2, "1.0.0", "onnx", 2))
+    device.feed(on.Downloaded(V2))
+    device.feed(on.Staged(now(device).run))
+    device.effects.clear()
+    device.feed(on.NoRoom(now(device).run, "900 MB beside 800 MB"))
+    assert [effect for effect in device.effects if not isinstance(effect, do.Note)] == [do.Retire("b")]
+    assert (now(device).phase, now(device).code, device.serving) == (Phase.REFUSED, "memory", "a")
+
+
+def test_a_trial_survives_restarts_but_not_without_end() -> None:
+    device = on_trial()
+    for _ in range(RESTARTS):
+        assert device.feed(on.Booted()) == (do.Serve("a"), do.Stage("b", now(device).run))
+        drive(device, V2, Phase.TRIAL)
+    device.feed(on.Booted())
+    assert (now(device).phase, now(device).code, device.serving) == (Phase.REFUSED, "restarted", "a")
+
+
+def test_a_trial_waits_until_the_desired_release_serves() -> None:
+    device = committed()
+    device.feed(on.Desired(V2, 0))
+    assert device.feed(on.Trial(V3, 0, "shadow", 1000)) == ()
+    device.feed(on.Planned(V2, "1.0.0", "onnx", 2))
+    device.feed(on.Downloaded(V2))
+    device.feed(on.Staged(now(device).run))
+    device.feed(on.Loaded(now(device).run))
+    device.feed(on.TestStarted(now(device).run))
+    device.feed(on.TestPassed(now(device).run))
+    assert do.Plan(V3) in device.feed(on.ProbationPassed(now(device).run))
+    assert now(device).on_trial
+
+
+def test_damage_of_the_release_that_serves_ends_the_trial_beside_it() -> None:
+    device = on_trial()
+    effects = device.feed(on.ActiveDamaged("a", "bit rot"))
+    assert effects[0] == do.Retire("b")
+    assert effects[2:] == (do.Retire("a"), do.Plan(V1))
+    device.feed(on.Planned(V1, "1.0.0", "onnx", 1))
+    device.feed(on.Downloaded(V1))
+    drive(device, V1, Phase.PROBATION)
+    assert do.Stage("b", now(device).run + 1) in device.feed(on.ProbationPassed(now(device).run))
 
 
 def test_a_first_release_survives_restarts_of_its_trial_but_not_without_end() -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from dunlin_contract.manifest import Tensor as Spec
 from fleet_agent import frames, ipc
-from fleet_agent.frames import DTYPES, FrameError, RequestError, Response, Status, Tensor
+from fleet_agent.frames import DTYPES, FrameError, Image, Prediction, RequestError, Response, Status, Tensor, Timing
 
 tensors = st.lists(
     st.builds(
@@ -22,6 +22,15 @@ tensors = st.lists(
     max_size=5,
 )
 
+nanoseconds = st.integers(0, 2**64 - 1)
+timings = st.builds(
+    Timing, *[nanoseconds] * 4, rows=st.integers(0, 2**32 - 1), members=st.integers(1, 2**16 - 1), leads=st.booleans()
+)
+predictions = st.lists(
+    st.builds(Prediction, place=st.integers(0, 2**32 - 1), score=st.floats(width=32, allow_nan=False), label=st.text()),
+    max_size=5,
+)
+
 
 def body(frame: bytes) -> memoryview:
     assert frames.LENGTH.unpack_from(frame)[0] == len(frame) - 4
@@ -31,28 +40,41 @@ def body(frame: bytes) -> memoryview:
 @given(st.integers(0, 2**32 - 1), tensors)
 def test_requests_come_back_as_they_were(number: int, sent: list[Tensor]) -> None:
     request = frames.parse_request(body(frames.pack_request(number, frames.pack_tensors(sent))))
-    assert (request.id, request.tensors) == (number, sent)
+    assert (request.id, request.content) == (number, sent)
 
 
-@given(st.integers(0, 2**32 - 1), st.sampled_from([Status.SERVED, Status.NONFINITE]), st.integers(0, 2**40), tensors)
-def test_answers_come_back_as_they_were(number: int, status: Status, run_us: int, sent: list[Tensor]) -> None:
-    response = frames.parse_response(body(frames.pack_served(number, status, run_us, sent)))
-    assert response == Response(number, status, min(run_us, 2**32 - 1), sent, "")
+@given(st.integers(0, 2**32 - 1), st.sampled_from(frames.IMAGE_TYPES), st.integers(0, 2**16 - 1), st.binary())
+def test_images_come_back_as_they_were(number: int, kind: str, top_k: int, data: bytes) -> None:
+    sent = Image(kind, top_k, data)
+    request = frames.parse_request(body(frames.pack_request(number, frames.pack_image(sent))))
+    assert (request.id, request.content) == (number, sent)
+
+
+@given(st.integers(0, 2**32 - 1), st.sampled_from(frames.SERVED), timings, tensors, predictions)
+def test_answers_come_back_as_they_were(
+    number: int, status: Status, timing: Timing, sent: list[Tensor], best: list[Prediction]
+) -> None:
+    response = frames.parse_response(body(frames.pack_served(number, status, timing, sent, best)))
+    assert response == Response(number, status, timing, sent, tuple(best), "")
+    assert response.run_us * timing.members * 1000 <= timing.run_ns
 
 
 @given(st.text())
 def test_reasons_come_back_capped(text: str) -> None:
-    response = frames.parse_response(body(frames.pack_unserved(3, Status.FAILED, 9, text)))
-    assert (response.id, response.status, response.run_us, response.tensors) == (3, Status.FAILED, 9, [])
+    response = frames.parse_response(body(frames.pack_unserved(3, Status.FAILED, Timing(run_ns=9), text)))
+    assert (response.id, response.status, response.timing.run_ns, response.tensors) == (3, Status.FAILED, 9, [])
     assert text.startswith(response.text.rstrip("\ufffd"))
     assert len(response.text.encode()) >= min(len(text.encode()), frames.TEXT_BYTES - 3)
 
 
 @given(st.binary(max_size=300))
 def test_junk_is_a_frame_error_or_a_frame(junk: bytes) -> None:
-    for parse in (frames.parse_request, frames.parse_response):
+    # Also behind a head that is right, where the tensors begin.
+    served = bytes(body(frames.pack_served(1, Status.SERVED, Timing(), [])))[:-3]
+    requests, responses = frames.parse_request, frames.parse_response
+    for parse, sent in ((requests, junk), (responses, junk), (responses, served + junk)):
         try:
-            parse(memoryview(junk))
+            parse(memoryview(sent))
         except FrameError:
             continue
 
@@ -64,6 +86,20 @@ def test_a_cut_or_lengthened_frame_is_refused(sent: list[Tensor], data: st.DataO
         frames.parse_request(memoryview(whole[: data.draw(st.integers(0, len(whole) - 1))]))
     with pytest.raises(FrameError):
         frames.parse_request(memoryview(whole + b"\0"))
+
+
+@given(tensors, predictions, st.data())
+def test_a_cut_answer_is_refused(sent: list[Tensor], best: list[Prediction], data: st.DataObject) -> None:
+    whole = bytes(body(frames.pack_served(1, Status.SERVED, Timing(), sent, best)))
+    with pytest.raises(FrameError):
+        frames.parse_response(memoryview(whole[: data.draw(st.integers(0, len(whole) - 1))]))
+
+
+def test_a_request_of_an_unknown_kind_is_refused() -> None:
+    with pytest.raises(FrameError, match="kind 2"):
+        frames.parse_request(memoryview(bytes(4) + b"\2" + bytes(9)))
+    with pytest.raises(FrameError, match="not a request"):
+        frames.parse_request(memoryview(bytes(4) + b"\1\7" + bytes(9)))
 
 
 def test_free_sizes_take_anything_but_nothing() -> None:

@@ -1,10 +1,11 @@
-"""The command ``fleet-agent``: enroll, run, status, child enroll."""
+"""The command ``fleet-agent``: enroll, run, status, doctor, install, child enroll."""
 
 import argparse
 import importlib.util
 import json
 import socket
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 _TOKEN_CHARS = 4096
 _STATUS_S = 15.0
+_RATE_S = 1.0
+"""How long answers are counted for the rates that ``status`` shows."""
 
 
 def entry() -> int:
@@ -39,6 +42,8 @@ def main(argv: Sequence[str] | None) -> int:
     enroll.set_defaults(call=_enroll)
 
     run = commands.add_parser("run", help="serve the fleet's models on this device")
+    what = "what this device's owner decides (default: agent.toml in the state folder, if it is there)"
+    run.add_argument("--config", type=Path, metavar="FILE", help=what)
     run.add_argument("--listen", default="127.0.0.1:8100", metavar="HOST:PORT", help="local API (default: %(default)s)")
     run.add_argument("--socket", metavar="PATH", help="local API on this Unix socket too")
     run.add_argument("--broker", metavar="HOST:PORT", help="reach the broker here instead of where enrolment said")
@@ -61,7 +66,15 @@ def main(argv: Sequence[str] | None) -> int:
     status.add_argument("--json", action="store_true", help="for programs")
     status.set_defaults(call=_status)
 
-    for command in (enroll, run, enroll_child, status):
+    doctor = commands.add_parser("doctor", help="say what runs here, what does not, why, and what to do")
+    doctor.add_argument("--json", action="store_true", help="for programs")
+    doctor.set_defaults(call=_doctor)
+
+    install = commands.add_parser("install", help="make the agent a service of this machine (as root)")
+    install.add_argument("--dry-run", action="store_true", help="only say what would be done")
+    install.set_defaults(call=_install)
+
+    for command in (enroll, run, enroll_child, status, doctor):
         what = "the device's state (default: %(default)s)"
         command.add_argument("--state-dir", type=Path, default=paths.DEFAULT, metavar="DIR", help=what)
     return console.run(parser, argv)
@@ -110,12 +123,12 @@ def _address(text: str, option: str, example: str, least: int = 1) -> tuple[str,
     return host, int(port)
 
 
-def _check_listen(host: str, port: int, path: str | None) -> None:
+def _check_listen(host: str, port: int, path: str | None, *, wide: bool) -> None:
     """Say at once that the local API cannot be had: the front that will bind it starts with the first model."""
     from fleet_agent.front.listen import ListenError, bind_tcp, bind_unix
 
     try:
-        bind_tcp(host, port).close()
+        bind_tcp(host, port, wide=wide).close()
         if path is not None:
             bind_unix(path).close()
             Path(path).unlink()
@@ -125,9 +138,13 @@ def _check_listen(host: str, port: int, path: str | None) -> None:
 
 def _run(arguments: argparse.Namespace) -> None:
     from fleet_agent.clock import Clock
+    from fleet_agent.config import api, carriers, file, results, sinks, sources, workers
+    from fleet_agent.sandbox import privileges
     from fleet_agent.supervisor.agent import Agent, Configuration
     from fleet_agent.supervisor.front import Listen
 
+    # Models in the clear pass through this process as memory files.
+    privileges.unreadable()
     host, port = _address(arguments.listen, "--listen", "127.0.0.1:8100", 0)
     broker = None
     if arguments.broker is not None:
@@ -135,10 +152,24 @@ def _run(arguments: argparse.Namespace) -> None:
     where = Paths(arguments.state_dir.absolute())
     enrolment = enrolled(where)
     gateway = _gateway(arguments.line, enrolment.device)
+    words = file.read(arguments.config or (where.config if where.config.exists() else None))
+    local = api.read(words)
+    feed = sources.read(words, sinks.read(words))
+    # Sources are apps of this device: they come by the Unix socket.
+    unix = arguments.socket or (str(where.api) if feed else None)
     with paths.lock(where):
-        _check_listen(host, port, arguments.socket)
-        listen = Listen(host, port, arguments.socket)
-        configuration = Configuration(listen, tuple(arguments.runtime), broker, gateway)
+        _check_listen(host, port, unix, wide=local.token_sha256 is not None)
+        listen = Listen(host, port, unix, local)
+        configuration = Configuration(
+            listen,
+            tuple(arguments.runtime),
+            broker,
+            gateway,
+            workers=workers.read(words),
+            results=results.read(words),
+            sources=feed,
+            carriers=carriers.read(words),
+        )
         agent = Agent(where, enrolment, configuration, Clock())
         print(
             f"fleet-agent: device {enrolment.device}, local API on http://{host}:{port} (when a model serves)",
@@ -164,58 +195,56 @@ def _gateway(lines: Sequence[str], device: str) -> "MakeGateway | None":
 
 
 def _status(arguments: argparse.Namespace) -> None:
+    where = Paths(arguments.state_dir.absolute())
+    first = _ask_status(where)
+    if arguments.json:
+        print(json.dumps(first, indent=2))
+        return
+    from fleet_agent import status
+
+    rates: dict[str, float] = {}
+    second = first
+    if first["running"] and any(model["ready"] for model in first["models"].values()):
+        begin = time.monotonic()
+        time.sleep(_RATE_S)
+        second = _ask_status(where)
+        rates = status.rates(first, second, time.monotonic() - begin)
+    for line in status.lines(second, rates):
+        print(line)
+
+
+def _ask_status(where: Paths) -> dict[str, Any]:
+    """The running agent's, or out of the journal of one that is down."""
     from fleet_agent.journal import Journal
     from fleet_agent.supervisor.status import from_journal
 
-    where = Paths(arguments.state_dir.absolute())
     enrolment = enrolled(where)
     status = next(control.ask(where.control, {"do": "status"}, _STATUS_S), None)
-    if status is None:
-        if where.journal.exists():
-            status = from_journal(enrolment, Journal.glance(where.journal))
-        else:
-            status = {"running": False, "connected": False, "device": enrolment.device, "models": {}}
+    if status is not None:
+        return status
+    if where.journal.exists():
+        return from_journal(enrolment, Journal.glance(where.journal))
+    return {"running": False, "connected": False, "device": enrolment.device, "models": {}}
+
+
+def _doctor(arguments: argparse.Namespace) -> int:
+    from fleet_agent.doctor import examine
+
+    where = Paths(arguments.state_dir.absolute())
+    examine.as_owner(where)
+    found = examine.examine(where)
     if arguments.json:
-        print(json.dumps(status, indent=2))
+        print(json.dumps(examine.for_programs(found), indent=2))
     else:
-        _show(status)
+        for line in examine.for_people(found):
+            print(line)
+    return 1 if examine.counts(found)[0] else 0
 
 
-def _show(status: dict[str, object]) -> None:
-    running = "running" if status["running"] else "not running"
-    connected = "connected" if status["connected"] else "not connected"
-    print(f"{status['device']}: {running}, {connected}, directive {status.get('epoch', 0)}/{status.get('seq', 0)}, "
-          f"{status.get('events_unacked', 0)} events to be acknowledged")  # fmt: skip
-    models = status["models"]
-    assert isinstance(models, dict)
-    for name, model in models.items():
-        active = (model["active"] or "nothing")[:12]
-        ready = "ready" if model["ready"] else "not ready"
-        print(f"  {name}: {active} {ready}, {model['phase']} {model['variant']}")
-        if model["error_code"]:
-            print(f"    {model['error_code']}: {model['error_text']}")
-    if not models:
-        print("  no models")
-    lines = status.get("lines", [])
-    assert isinstance(lines, list)
-    for line in lines:
-        print(f"  {_line(line)}")
+def _install(arguments: argparse.Namespace) -> None:
+    from fleet_agent.install import install
 
-
-def _line(line: dict[str, Any]) -> str:
-    """A serial line and its child, for people."""
-    parts = [f"{line['line']}: {'open' if line['open'] else line['why']}"]
-    if line["child"]:
-        parts.append(f"{line['child']} {'online' if line['online'] else 'silent'}")
-    elif line["online"]:
-        parts.append("a microcontroller without a name")
-    elif line["open"]:
-        parts.append(line["why"] or "nobody answers")
-    if line["heard_s"] is not None:
-        parts.append(f"heard {line['heard_s']:.0f} s ago")
-    if line["frame_errors"]:
-        parts.append(f"{line['frame_errors']} frame errors")
-    return ", ".join([*parts, *line["carrying"]])
+    install(dry=arguments.dry_run, say=lambda line: print(line, flush=True))
 
 
 if __name__ == "__main__":

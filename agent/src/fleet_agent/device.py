@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dunlin_contract.fit import DeviceDescription, Tier
+from fleet_agent import locking
 from fleet_agent.errors import SetupError
 from fleet_agent.runtimes import installed
 
@@ -43,12 +44,14 @@ def _hardware_class() -> str:
 
 
 def tier() -> Tier:
-    """Keys lie in files; plaintext pages stay in memory only where there is no swap, which may be added at any time."""
+    """Keys lie in files; plaintext stays in memory where there is no swap (it may come later) or pages are locked."""
     try:
         swaps = (_PROC / "swaps").read_text("ascii").splitlines()[1:]
     except OSError:
         swaps = []
-    return Tier(keystore="file", model_store="swappable" if swaps else "no-swap")
+    if not swaps:
+        return Tier(keystore="file", model_store="no-swap")
+    return Tier(keystore="file", model_store="locked" if locking.possible(keeps_rights=False) else "swappable")
 
 
 def available_memory() -> int:

@@ -1,8 +1,11 @@
 """Bytes on the data socket between front and worker: ``u32 length | body``, little-endian, one answer a request.
 
-Request body:  u32 id | u8 tensor count | tensors
-Response body: u32 id | u8 status | u32 run time in us | tensors (served), or u16 length + UTF-8 text (not served)
-Tensor:        u8 name length | name | u8 dtype code | u8 dimensions | u32 each | u32 data length | data
+Request body:  u32 id | u8 kind | tensors (kind 0), or u8 image type | u16 top-k (0: the manifest's) | bytes (kind 1)
+Response body: u32 id | u8 status | u8 leads | u16 members | u32 rows | u64 queue, input, run, output in ns | what was
+               served, or u16 length + UTF-8 text (not served)
+Served:        u16 count | predictions | tensors
+Prediction:    u32 index | f32 score | u16 label length | label
+Tensors:       u8 count | each: u16 name length | name | u8 dtype | u8 dimensions | u32 each | u32 data length | data
 
 Tensors stand in the order of the model's io. No numpy here: the front copies bytes and never computes with them.
 """
@@ -20,10 +23,14 @@ from dunlin_contract.manifest import Tensor as Spec
 
 FRAME_BYTES = 64 * 1024 * 1024
 TEXT_BYTES = 512
+IMAGE_TYPES = ("image/jpeg", "image/png")
+MOST_TOP_K = 1000
 
 LENGTH = struct.Struct("<I")
 _REQUEST = struct.Struct("<IB")
-_RESPONSE = struct.Struct("<IBI")
+_IMAGE = struct.Struct("<BH")
+_RESPONSE = struct.Struct("<IB?HIQQQQ")
+_PREDICTION = struct.Struct("<IfH")
 _SHORT = struct.Struct("<H")
 _PAIR = struct.Struct("<BB")
 _DIMS = tuple(struct.Struct(f"<{count}I") for count in range(LIMITS.dimensions + 1))
@@ -42,6 +49,11 @@ class Status(IntEnum):
     REFUSED = 1  # the request's fault
     FAILED = 2  # the model's fault
     NONFINITE = 3  # served, and finite inputs gave an output that is NaN or infinite
+    LACKING = 4  # the device lacks what such a request needs
+
+
+SERVED = (Status.SERVED, Status.NONFINITE)
+"""How a request ends that has outputs."""
 
 
 class Dtype(NamedTuple):
@@ -83,11 +95,46 @@ class Tensor(NamedTuple):
     data: Buffer
 
 
+class Image(NamedTuple):
+    """An encoded image in transit; ``top_k`` 0 leaves the number of predictions to the manifest."""
+
+    kind: str
+    top_k: int
+    data: Buffer
+
+
 class Request(NamedTuple):
-    """A decoded request body."""
+    """A decoded request body: tensors, or an image."""
 
     id: int
-    tensors: list[Tensor]
+    content: "list[Tensor] | Image"
+
+
+class Prediction(NamedTuple):
+    """One of the best classes: its place in the first output; ``label`` is empty where the release names none."""
+
+    place: int
+    score: float
+    label: str
+
+
+class Timing(NamedTuple):
+    """What a request cost in the worker, in ns: waiting there, unpacking, the runtime alone, packing.
+
+    ``members`` requests ran together, of ``rows`` rows in all; each has the whole run's times. ``leads``: the first of
+    them, so that runs can be counted.
+    """
+
+    queue_ns: int = 0
+    input_ns: int = 0
+    run_ns: int = 0
+    output_ns: int = 0
+    rows: int = 1
+    members: int = 1
+    leads: bool = True
+
+
+NO_TIME = Timing()
 
 
 class Response(NamedTuple):
@@ -95,9 +142,15 @@ class Response(NamedTuple):
 
     id: int
     status: Status
-    run_us: int
+    timing: Timing
     tensors: list[Tensor]
+    predictions: tuple[Prediction, ...]
     text: str
+
+    @property
+    def run_us(self) -> int:
+        """Its share of the runtime's time, in microseconds: a budget is for one request."""
+        return self.timing.run_ns // (1000 * self.timing.members)
 
 
 class RequestError(Exception):
@@ -134,7 +187,16 @@ def _fits(shape: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
 
 
 def pack_tensors(tensors: Sequence[Tensor]) -> bytes:
-    """Tensor count and tensors: a request body after its id, which stays the same when the request is sent again."""
+    """A request with tensors, after its id: it stays the same when it is sent again."""
+    return b"".join((b"\0", *_tensor_parts(tensors)))
+
+
+def pack_image(image: Image) -> bytes:
+    """A request with an image, after its id; ``kind`` is one of IMAGE_TYPES."""
+    return b"".join((b"\1", _IMAGE.pack(IMAGE_TYPES.index(image.kind), image.top_k), image.data))
+
+
+def _tensor_parts(tensors: Sequence[Tensor]) -> list[Buffer]:
     parts: list[Buffer] = [len(tensors).to_bytes(1, "little")]
     for name, dtype, shape, data in tensors:
         raw = name.encode()
@@ -146,37 +208,57 @@ def pack_tensors(tensors: Sequence[Tensor]) -> bytes:
             LENGTH.pack(len(data)),
             data,
         )
-    return b"".join(parts)
+    return parts
 
 
 def pack_request(number: int, packed: bytes) -> bytes:
-    """A whole request frame around :func:`pack_tensors`."""
+    """A whole request frame around :func:`pack_tensors` or :func:`pack_image`."""
     return b"".join((LENGTH.pack(len(packed) + 4), LENGTH.pack(number), packed))
 
 
-def pack_served(number: int, status: Status, run_us: int, tensors: Sequence[Tensor]) -> bytes:
+def pack_served(
+    number: int,
+    status: Status,
+    timing: Timing,
+    tensors: Sequence[Tensor],
+    predictions: Sequence[Prediction] = (),
+) -> bytes:
     """A whole response frame with outputs; ``status`` is SERVED or NONFINITE."""
-    packed = pack_tensors(tensors)
-    head = _RESPONSE.pack(number, status, min(run_us, 0xFFFFFFFF))
-    return b"".join((LENGTH.pack(len(head) + len(packed)), head, packed))
+    parts: list[Buffer] = [_response_head(number, status, timing), _SHORT.pack(len(predictions))]
+    for place, score, label in predictions:
+        raw = label.encode()
+        parts += (_PREDICTION.pack(place, score, len(raw)), raw)
+    parts += _tensor_parts(tensors)
+    return b"".join((LENGTH.pack(sum(map(len, parts))), *parts))
 
 
-def pack_unserved(number: int, status: Status, run_us: int, text: str) -> bytes:
-    """A whole response frame with a reason; ``status`` is REFUSED or FAILED."""
+def pack_unserved(number: int, status: Status, timing: Timing, text: str) -> bytes:
+    """A whole response frame with a reason; ``status`` is REFUSED, FAILED or LACKING."""
     raw = text.encode()[:TEXT_BYTES]
-    body = _RESPONSE.pack(number, status, min(run_us, 0xFFFFFFFF)) + _SHORT.pack(len(raw)) + raw
+    body = _response_head(number, status, timing) + _SHORT.pack(len(raw)) + raw
     return LENGTH.pack(len(body)) + body
 
 
+def _response_head(number: int, status: Status, timing: Timing) -> bytes:
+    queue_ns, input_ns, run_ns, output_ns, rows, members, leads = timing
+    return _RESPONSE.pack(number, status, leads, members, rows, queue_ns, input_ns, run_ns, output_ns)
+
+
 def parse_request(body: memoryview) -> Request:
-    """Decode a request body without copying its tensors.
+    """Decode a request body without copying its tensors or its image.
 
     Raises:
         FrameError: not a request body.
     """
     try:
-        (number,) = LENGTH.unpack_from(body)
-        return Request(number, _parse_tensors(body, 4))
+        number, kind = _REQUEST.unpack_from(body)
+        at = _REQUEST.size
+        if kind == 0:
+            return Request(number, _parse_tensors(body, at))
+        if kind != 1:
+            raise FrameError(f"a request of kind {kind}")
+        image_type, top_k = _IMAGE.unpack_from(body, at)
+        return Request(number, Image(IMAGE_TYPES[image_type], top_k, body[at + _IMAGE.size :]))
     except (struct.error, UnicodeDecodeError, IndexError) as error:
         raise FrameError(f"not a request frame ({error})") from None
 
@@ -188,15 +270,31 @@ def parse_response(body: memoryview) -> Response:
         FrameError: not a response body.
     """
     try:
-        number, code, run_us = _RESPONSE.unpack_from(body)
-        status = Status(code)
-        if status in (Status.SERVED, Status.NONFINITE):
-            return Response(number, status, run_us, _parse_tensors(body, _RESPONSE.size), "")
-        (length,) = _SHORT.unpack_from(body, _RESPONSE.size)
-        text = str(body[_RESPONSE.size + 2 :][:length], "utf-8", "replace")
-        return Response(number, status, run_us, [], text)
+        number, code, leads, members, rows, queue, into, run, out = _RESPONSE.unpack_from(body)
+        if not members:
+            raise FrameError("an answer of a run without requests")
+        status, timing = Status(code), Timing(queue, into, run, out, rows, members, leads)
+        at = _RESPONSE.size
+        if status in SERVED:
+            predictions, at = _parse_predictions(body, at)
+            return Response(number, status, timing, _parse_tensors(body, at), predictions, "")
+        (length,) = _SHORT.unpack_from(body, at)
+        text = str(body[at + 2 :][:length], "utf-8", "replace")
+        return Response(number, status, timing, [], (), text)
     except (struct.error, ValueError, IndexError) as error:
         raise FrameError(f"not a response frame ({error})") from None
+
+
+def _parse_predictions(body: memoryview, at: int) -> tuple[tuple[Prediction, ...], int]:
+    """The predictions, and where the tensors begin."""
+    (count,) = _SHORT.unpack_from(body, at)
+    at += 2
+    predictions = []
+    for _ in range(count):
+        place, score, length = _PREDICTION.unpack_from(body, at)
+        at += _PREDICTION.size + length
+        predictions.append(Prediction(place, score, str(body[at - length : at], "utf-8")))
+    return tuple(predictions), at
 
 
 def _parse_tensors(body: memoryview, at: int) -> list[Tensor]:

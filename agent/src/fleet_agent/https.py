@@ -54,16 +54,16 @@ def exchange(url: str, path: str, body: bytes | None, context: ssl.SSLContext, a
         connection.close()
     if answer.status != http.client.OK:
         kind = ServerDownError if answer.status in _PENDING else EnrolmentError
-        raise kind(_problem(answer.status, data))
+        raise kind(problem(answer.status, data))
     if len(data) > _CAP_BYTES:
         raise EnrolmentError("the server's answer is too long")
     return data
 
 
-def _problem(status: int, data: bytes) -> str:
-    """The ``detail`` of a problem+json (RFC 9457), one line."""
+def problem(status: int, data: bytes) -> str:
+    """What a refusal says: the ``detail`` of a problem+json (RFC 9457), if it is one."""
     try:
         detail = json.loads(data)["detail"]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         detail = "no reason given"
     return f"the server refused ({status}): {detail}"

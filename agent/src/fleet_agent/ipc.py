@@ -11,6 +11,7 @@ import signal
 import socket
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from dunlin_contract import cbor
@@ -25,6 +26,12 @@ _PR_SET_DUMPABLE = 4
 _PR_SET_NO_NEW_PRIVS = 38
 # The few variables that a C library or a runtime looks at; everything else of the supervisor's environment stays there.
 _KEPT_ENVIRONMENT = ("LANG", "LC_ALL", "TZ", "PATH", "LD_LIBRARY_PATH")
+_SET_ENVIRONMENT = {
+    # onnxruntime's wheel otherwise reports to its maker from the moment of its import: a thread, a file, a connection.
+    "ORT_DISABLE_TELEMETRY": "1",
+    # numpy's linear algebra is not used: no threads for it.
+    "OPENBLAS_NUM_THREADS": "1",
+}
 
 
 class IpcError(Exception):
@@ -99,20 +106,35 @@ def close_all(fds: Sequence[int]) -> None:
         os.close(fd)
 
 
+def environment() -> dict[str, str]:
+    """What a child finds in its environment."""
+    return {name: os.environ[name] for name in _KEPT_ENVIRONMENT if name in os.environ} | _SET_ENVIRONMENT
+
+
 def spawn(module: str, control: socket.socket) -> int:
     """Start ``python -m module`` with ``control`` as its descriptor 3; returns the process id, to be waited for.
 
     Call it from a thread that lives as long as the supervisor: the kernel kills the child when that thread ends.
     Standard input is empty; output and error are the caller's. The caller closes its copy of ``control``.
     """
-    environment = {name: os.environ[name] for name in _KEPT_ENVIRONMENT if name in os.environ}
     actions = [
         (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
         (os.POSIX_SPAWN_DUP2, control.fileno(), CONTROL_FD),
+        *((os.POSIX_SPAWN_CLOSE, fd) for fd in _inheritable() if fd > CONTROL_FD),
     ]
     # -I: neither the working directory nor the environment may put modules into the child.
     arguments = [sys.executable, "-I", "-m", module]
-    return os.posix_spawn(sys.executable, arguments, environment, file_actions=actions, setsigmask=())
+    return os.posix_spawn(sys.executable, arguments, environment(), file_actions=actions, setsigmask=())
+
+
+def _inheritable() -> list[int]:
+    """What whoever started the supervisor left open: Python's own descriptors stay with it anyway."""
+    found = []
+    for name in os.listdir("/proc/self/fd"):  # noqa: PTH208 - names are numbers here
+        with suppress(OSError):
+            if os.get_inheritable(int(name)):
+                found.append(int(name))
+    return found
 
 
 def enter_child() -> socket.socket:

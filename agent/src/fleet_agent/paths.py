@@ -25,9 +25,24 @@ class Paths:
         return self.base / "journal.db"
 
     @property
+    def results(self) -> Path:
+        """SQLite file of results and captures that wait for the fleet."""
+        return self.base / "results.db"
+
+    @property
+    def api(self) -> Path:
+        """Socket of the local API for this device's own sources, unless the agent was given another."""
+        return self.base / "api.sock"
+
+    @property
     def control(self) -> Path:
         """Socket that ``fleet-agent status`` asks."""
         return self.base / "control.sock"
+
+    @property
+    def config(self) -> Path:
+        """What the device's owner decides, if anything."""
+        return self.base / "agent.toml"
 
     @property
     def root(self) -> Path:

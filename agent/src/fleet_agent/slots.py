@@ -31,7 +31,7 @@ class Part:
 
 
 class Layout:
-    """Where each chunk that a variant needs lies in a slot: the model first, then its golden samples."""
+    """Where each chunk that a variant needs lies in a slot: the model first, then golden samples, then labels."""
 
     def __init__(self, manifest: Manifest, variant: Variant, leaves: Sequence[bytes]) -> None:
         ranges = list(manifest.leaf_ranges())
@@ -40,21 +40,23 @@ class Layout:
         self.parts: list[Part] = []
         self.leaves: list[bytes] = []
         self.size = 0
-        for payload in (manifest.model_payload(variant), variant.golden.payload):
+
+        def part(payload: int) -> Part:
             self.parts.append(Part(payload, len(self.leaves), self.size))
             self.leaves.extend(leaves[place] for place in ranges[payload])
             self.size += manifest.payloads[payload].ciphertext_length
+            return self.parts[-1]
+
+        post = variant.io.postprocess
+        self.model = part(manifest.model_payload(variant))
+        self.golden = part(variant.golden.payload)
+        self.labels = part(post.labels) if post is not None and post.labels is not None else None
         self._starts = [part.first_place for part in self.parts]
 
-    @property
-    def model(self) -> Part:
-        """The model's payload."""
-        return self.parts[0]
-
-    @property
-    def golden(self) -> Part:
-        """The self-test's payload."""
-        return self.parts[1]
+    def chunk(self, place: int) -> tuple[int, int]:
+        """Payload (its place in the manifest) and chunk of it that lie at ``place``."""
+        part = self.parts[bisect_right(self._starts, place) - 1]
+        return part.payload, place - part.first_place
 
     def place(self, place: int) -> tuple[int, int]:
         """Offset and length of the chunk at ``place``."""

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from dunlin_contract import topics
-from fleet_agent.carriers.base import Receiver
+from fleet_agent.carriers.base import Place, Receiver
 from fleet_agent.carriers.window import Window
 from fleet_agent.supervisor.loop import Loop, Timer
 
@@ -25,7 +25,9 @@ class Subscriber(Protocol):
 
 
 class MqttCarrier:
-    """A :class:`fleet_agent.carriers.base.Carrier` over the agent's one connection."""
+    """A :class:`fleet_agent.carriers.base.Source` over the agent's one connection."""
+
+    kind = "mqtt"
 
     def __init__(self, loop: Loop, link: Subscriber, receiver: Receiver, window: int, timeout_s: float) -> None:
         self._loop = loop
@@ -33,6 +35,14 @@ class MqttCarrier:
         self._receiver = receiver
         self._window = Window(window, timeout_s)
         self._timer: Timer | None = None
+        self._online = False
+
+    @property
+    def why(self) -> str:
+        return "" if self._online else "not connected"
+
+    def offers(self, name: bytes, place: Place | None) -> bool:  # noqa: ARG002 - the broker may hold any object
+        return self._online and (place is None or not place.large)
 
     def configure(self, window: int, timeout_s: float) -> None:
         """New settings."""
@@ -50,6 +60,7 @@ class MqttCarrier:
 
     def online(self, there: bool) -> None:
         """The connection came or went."""
+        self._online = there
         self._window.online(there)
         self._move()
 

@@ -9,6 +9,14 @@ from dataclasses import dataclass, field
 
 FIRST_PAUSE_S = 2.0
 LONGEST_PAUSE_S = 300.0
+_MOST_DOUBLINGS = 16
+
+
+def rest(times: int, jitter: random.Random) -> float:
+    """Seconds to wait after something failed ``times`` times before: twice as long each time, up to a limit."""
+    length = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** min(times, _MOST_DOUBLINGS))
+    # Up to a quarter more, so that a fleet that lost the same object does not ask in step.
+    return length * (1 + jitter.random() / 4)
 
 
 @dataclass(slots=True)
@@ -60,10 +68,8 @@ class Window:
     def later(self, name: bytes, now: float) -> None:
         """``name`` is wanted still, after a pause that doubles each time."""
         pause = self._pauses.setdefault(name, _Pause())
-        length = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2**pause.times)
+        pause.until = now + rest(pause.times, self._random)
         pause.times += 1
-        # Up to a quarter more, so that a fleet that lost the same object does not ask in step.
-        pause.until = now + length * (1 + self._random.random() / 4)
         self._wanted[name] = None
 
     def moves(self, now: float) -> Moves:

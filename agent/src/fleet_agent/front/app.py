@@ -1,18 +1,60 @@
-"""The paths of the local API."""
+"""The local API put together: which part answers which path."""
 
-from fleet_agent.front import oip
-from fleet_agent.front.errors import HttpError
+from collections.abc import Callable
+from pathlib import Path
+
+from fleet_agent.front import metrics
 from fleet_agent.front.exchange import Exchange
+from fleet_agent.front.infer import Infer
 from fleet_agent.front.limits import Limits
-from fleet_agent.front.router import Inference, Router
+from fleet_agent.front.management import Management
+from fleet_agent.front.predict import Predict
+from fleet_agent.front.router import Router
+from fleet_agent.front.shared_memory import Regions
+from fleet_agent.front.sharing import Sharing
+from fleet_agent.front.stream import Streams
+from fleet_agent.front.table import Handler, Table, versioned
+
+_STATIC = Path(__file__).with_name("static")
+# The page's own style and script stand in it; nothing else is loaded, and it talks to this API alone.
+_POLICY = (
+    b"content-security-policy: default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
+    b"connect-src 'self'; frame-ancestors 'none'\r\n"
+)
 
 
 class App:
-    """Answers whole requests."""
+    """Answers whole requests. ``connections``: how many are open, for the metrics."""
 
-    def __init__(self, router: Router, limits: Limits) -> None:
+    def __init__(
+        self,
+        router: Router,
+        limits: Limits,
+        *,
+        shared_memory: bool = True,
+        connections: Callable[[], int] = lambda: 0,
+    ) -> None:
         self._router = router
-        self._limits = limits
+        self._connections = connections
+        self._streams = streams = Streams(limits)
+        regions = Regions(limits) if shared_memory else None
+        management = Management(router, shared_memory=shared_memory)
+        predict = Predict(router, streams, limits).answer
+        self.table = Table(
+            [
+                *versioned("POST", "/infer", Infer(router, streams, regions, limits).answer),
+                # Before the models' names, as Triton has it: a model called "stats" is reached with its version.
+                ("GET", "/v2/models/stats", management.every_statistic),
+                *management.entries(),
+                ("GET", "/v2/models/{model}/stream", self._stream),
+                *Sharing(regions).entries(),
+                ("POST", "/predict", predict),
+                ("POST", "/predict/{model}", predict),
+                ("GET", "/metrics", self._metrics),
+                ("GET", "/openapi.json", _file("openapi.json", b"application/json")),
+                ("GET", "/docs", _file("docs.html", b"text/html; charset=utf-8", _POLICY)),
+            ]
+        )
 
     def handle(self, exchange: Exchange) -> None:
         """Answer ``exchange``, now or when a worker has answered.
@@ -20,81 +62,21 @@ class App:
         Raises:
             HttpError: what to answer instead.
         """
-        match exchange.path:
-            case ("v2", "models", model, "infer"):
-                self._infer(exchange, model, None)
-            case ("v2", "models", model, "versions", version, "infer"):
-                self._infer(exchange, model, version)
-            case ("v2", "models", model):
-                self._describe(exchange, model, None)
-            case ("v2", "models", model, "versions", version):
-                self._describe(exchange, model, version)
-            case ("v2", "models", model, "ready"):
-                self._ready(exchange, model, None)
-            case ("v2", "models", model, "versions", version, "ready"):
-                self._ready(exchange, model, version)
-            case ("v2",):
-                exchange.need(b"GET")
-                exchange.respond_json(oip.server_metadata())
-            case ("v2", "health", "live"):
-                exchange.need(b"GET")
-                exchange.respond(200, b"")
-            case ("v2", "health", "ready"):
-                self._server_ready(exchange)
-            case ("v2", "repository", "index"):
-                exchange.need(b"POST")
-                exchange.respond_json(self._index())
-            case _:
-                path = "/".join(exchange.path)[:100]
-                raise HttpError(404, f"there is no /{path}; see the Open Inference Protocol v2")
+        self.table.answer(exchange)
 
-    def _infer(self, exchange: Exchange, model: str, version: str | None) -> None:
-        exchange.need(b"POST")
-        json_length = None
-        for name, value in exchange.headers:
-            if name == b"inference-header-content-length":
-                json_length = _bytes(value)
-            elif name == b"content-encoding" and value != b"identity":
-                raise HttpError(415, "compressed requests are not taken; send the body as it is")
-        if (len(exchange.body) if json_length is None else json_length) > self._limits.json_bytes:
-            raise HttpError(413, f"over {self._limits.json_bytes} bytes of JSON; send tensors as binary data")
-        self._router.find(model, version)
-        Inference(self._router, model, version, oip.parse_infer(exchange.body, json_length), exchange).start()
+    def _stream(self, exchange: Exchange, model: str) -> None:
+        self._router.find(model, None)
+        self._streams.open(exchange, model)
 
-    def _describe(self, exchange: Exchange, model: str, version: str | None) -> None:
-        exchange.need(b"GET")
-        worker = self._router.find(model, version)
-        exchange.respond_json(oip.model_metadata(model, worker.version, worker.runtime, worker.io))
-
-    def _ready(self, exchange: Exchange, model: str, version: str | None) -> None:
-        exchange.need(b"GET")
-        if not self._router.find(model, version).usable:
-            raise HttpError(400, f"model {model!r} is not ready: it stopped and is being replaced")
-        exchange.respond(200, b"")
-
-    def _server_ready(self, exchange: Exchange) -> None:
-        exchange.need(b"GET")
-        routed = self._router.routed()
-        if not routed:
-            raise HttpError(400, "not ready: no model is served yet")
-        stopped = next((worker.model for worker in routed if not worker.usable), None)
-        if stopped is not None:
-            raise HttpError(400, f"not ready: model {stopped!r} stopped and is being replaced")
-        exchange.respond(200, b"")
-
-    def _index(self) -> list[dict[str, str]]:
-        return [
-            {
-                "name": worker.model,
-                "version": worker.version,
-                "state": "READY" if worker.usable else "UNAVAILABLE",
-                "reason": "" if worker.usable else "it stopped and is being replaced",
-            }
-            for worker in self._router.routed()
-        ]
+    def _metrics(self, exchange: Exchange) -> None:
+        ledgers = self._router.ledgers()
+        pending = [self._router.pending(ledger) for ledger in ledgers]
+        now = metrics.Now(self._connections(), self._streams.readers, pending)
+        exchange.respond(200, metrics.text(ledgers, now), metrics.KIND)
 
 
-def _bytes(value: bytes) -> int:
-    if not (value.isdigit() and len(value) < 16):
-        raise HttpError(400, "header Inference-Header-Content-Length must be a number of bytes")
-    return int(value)
+def _file(name: str, kind: bytes, headers: bytes = b"") -> Handler:
+    def answer(exchange: Exchange) -> None:
+        exchange.respond(200, (_STATIC / name).read_bytes(), kind, headers)
+
+    return answer

@@ -4,15 +4,19 @@ import asyncio
 import os
 import socket
 from collections import deque
+from dataclasses import replace
 from typing import Any
 
-from dunlin_contract.manifest import Io
+from dunlin_contract.limits import LIMITS as CONTRACT
 from fleet_agent import ipc
+from fleet_agent.front.admission import anyone, tcp
 from fleet_agent.front.app import App
 from fleet_agent.front.http_server import HttpServer
-from fleet_agent.front.limits import LIMITS, Limits
+from fleet_agent.front.limits import LIMITS
 from fleet_agent.front.listen import ListenError, bind_tcp, bind_unix
 from fleet_agent.front.router import Router, Worker
+from fleet_agent.sandbox import enter, profiles
+from fleet_agent.sandbox.kernel import SandboxError
 
 _STATISTICS_S = 0.5
 
@@ -20,12 +24,12 @@ _STATISTICS_S = 0.5
 class Control:
     """Carries out orders one after the other, so that an attach is done before the route that names it."""
 
-    def __init__(self, sock: socket.socket, limits: Limits = LIMITS) -> None:
+    def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
         self._sock.setblocking(False)
+        self._parent = os.getppid()
         self._loop = asyncio.get_running_loop()
-        self._router = Router(limits, self)
-        self._http = HttpServer(App(self._router, limits).handle, limits)
+        self._parts: tuple[Router, HttpServer] | None = None
         self._orders: asyncio.Queue[ipc.Message | None] = asyncio.Queue()
         self._outbox: deque[dict[str, Any]] = deque()
         self._changed: dict[int, Worker] = {}
@@ -40,12 +44,15 @@ class Control:
     async def _obey(self, body: dict[str, Any], fds: list[int]) -> None:
         match body, fds:
             case {"do": "listen", "host": str(host), "port": int(port), "socket": path}, []:
-                await self._listen(host, port, path)
-            case {"do": "attach", "worker": int(worker), "model": str(model), "version": str(version)}, [fd]:
-                io, sock = Io.from_cbor(body["io"]), socket.socket(fileno=fd)
-                await self._router.attach(worker, model, version, body["release"], body["runtime"], io, sock)
+                await self._listen(host, port, path, body)
+            case {"do": "attach", "worker": int()}, [fd, *labels] if len(labels) < 2:
+                await self._router.attach(body, socket.socket(fileno=fd), _labels(labels))
+            case {"do": "batch", "worker": int(worker), "rows": int(rows)}, []:
+                self._router.batch(worker, rows)
             case {"do": "route", "model": str(model), "worker": int(worker)}, []:
                 self._router.route(model, worker)
+            case {"do": "trial", "worker": int(worker), "mode": str(mode), "share": int(share)}, []:
+                self._router.try_beside(worker, mode, share)
             case {"do": "unroute", "model": str(model)}, []:
                 self._router.unroute(model)
             case {"do": "detach", "worker": int(worker)}, []:
@@ -53,17 +60,42 @@ class Control:
             case other:
                 raise ipc.IpcError(f"the front has no such order: {other!r:.100}")
 
-    async def _listen(self, host: str, port: int, path: str | None) -> None:
+    @property
+    def _router(self) -> Router:
+        if self._parts is None:
+            raise ipc.IpcError("the front was not told yet where to listen")
+        return self._parts[0]
+
+    async def _listen(self, host: str, port: int, path: str | None, order: dict[str, Any]) -> None:
+        token = order.get("token")
         try:
-            sockets = [bind_tcp(host, port)]
+            sockets = [(bind_tcp(host, port, wide=token is not None), tcp(token))]
             if path is not None:
-                sockets.append(bind_unix(path))
+                sockets.append((bind_unix(path), anyone))
         except ListenError as error:
             self._tell({"is": "failed", "code": error.code, "text": str(error)})
             return
-        for sock in sockets:
-            await self._http.listen(sock)
-        self._tell({"is": "listening", "port": sockets[0].getsockname()[1]})
+        limits = replace(LIMITS, **order.get("limits", {}))
+        shared_memory = bool(order.get("shared_memory", True))
+        router = Router(limits, self)
+        app = App(
+            router,
+            limits,
+            shared_memory=shared_memory,
+            connections=lambda: http.connections,
+        )
+        http = HttpServer(app.handle, limits)
+        self._parts = router, http
+        for sock, admit in sockets:
+            await http.listen(sock, admit)
+        try:
+            # Its sockets are all there: from here on it opens none, and few files.
+            confined = enter.enter(profiles.front(shared_memory), self._parent)
+        except SandboxError as error:
+            self._tell({"is": "failed", "code": "sandbox", "text": f"the front's sandbox does not work: {error}"})
+            return
+        port = sockets[0][0].getsockname()[1]
+        self._tell({"is": "listening", "port": port, "sandbox": confined.to_map()})
 
     # what the router tells
 
@@ -76,6 +108,10 @@ class Control:
     def lost(self, worker: Worker) -> None:
         self._statistics(worker)
         self._tell({"is": "lost", "worker": worker.id})
+
+    def hung(self, worker: Worker) -> None:
+        self._statistics(worker)
+        self._tell({"is": "hung", "worker": worker.id})
 
     def drained(self, worker: Worker) -> None:
         self._statistics(worker)
@@ -90,16 +126,25 @@ class Control:
         if self._changed.pop(worker.id, None) is None:
             return
         numbers = worker.link.statistics
-        self._tell(
-            {
-                "is": "stats",
-                "worker": worker.id,
-                "count": numbers.count,
-                "errors": numbers.errors,
-                "nonfinite": numbers.nonfinite,
-                "sketch": numbers.run_us.counts,
+        message = {
+            "is": "stats",
+            "worker": worker.id,
+            "count": numbers.count,
+            "errors": numbers.errors,
+            "nonfinite": numbers.nonfinite,
+            "sketch": numbers.run_us.counts,
+        }
+        compared = self._router.comparison(worker)
+        if compared is not None:
+            message["compared"] = {
+                "pairs": compared.pairs,
+                "agreed": compared.agreed,
+                "errors": compared.errors,
+                "shed": compared.shed,
+                "latency_us": compared.latency_us.counts,
+                "distance": compared.distance.counts,
             }
-        )
+        self._tell(message)
 
     # the control socket
 
@@ -133,3 +178,12 @@ class Control:
             self._loop.add_writer(self._sock, self._flush)
         except ConnectionError:
             os._exit(0)
+
+
+def _labels(fds: list[int]) -> tuple[str, ...]:
+    """The names of a model's classes, one a line, from the file that came with it."""
+    if not fds:
+        return ()
+    with open(fds[0], "rb", buffering=0) as file:
+        raw = os.pread(file.fileno(), CONTRACT.labels_bytes, 0)
+    return tuple(raw.decode("utf-8", "replace").splitlines())

@@ -2,32 +2,55 @@
 
 import json
 import logging
+import time
 from collections.abc import Callable
 from functools import lru_cache
 from http import HTTPStatus
 from typing import Any, Protocol
-from urllib.parse import unquote
+from urllib.parse import parse_qsl, unquote
 
 import httptools
 
 from fleet_agent.front.errors import HttpError
+from fleet_agent.front.peer import Peer
 
 JSON = b"application/json"
 _STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
 _log = logging.getLogger("fleet_agent.front")
 
 
+class Stream(Protocol):
+    """An answer without an end, until the client or :meth:`close` ends it."""
+
+    def send(self, data: bytes) -> bool:
+        """Send more; False: the client does not keep up and this was dropped, or it is gone."""
+
+    def close(self) -> None:
+        """End the answer."""
+
+
 class Answerer(Protocol):
     """Who takes the finished answer: the connection."""
+
+    peer: Peer
 
     def answered(self, exchange: "Exchange", answer: bytes) -> None:
         """The whole answer, head and body, to be sent next."""
 
+    def opened(self, exchange: "Exchange", head: bytes, gone: Callable[[], None]) -> Stream:
+        """The head of an answer without an end."""
+
+    def hold(self, exchange: "Exchange", count: int) -> None:
+        """Count more bytes to what the request holds."""
+
 
 class Exchange:
-    """A whole request; exactly one of :meth:`respond` and :meth:`fail` is called on it, now or later."""
+    """A whole request; exactly one of :meth:`respond`, :meth:`fail` and :meth:`open` is called on it, now or later.
 
-    __slots__ = ("_owner", "body", "headers", "held_bytes", "keep_alive", "method", "url")
+    ``whole_ns``: when its last byte came (``time.perf_counter_ns``). ``gone``: its client waits no longer.
+    """
+
+    __slots__ = ("_owner", "body", "gone", "headers", "held_bytes", "keep_alive", "method", "url", "whole_ns")
 
     def __init__(self, owner: Answerer) -> None:
         self._owner = owner
@@ -37,6 +60,8 @@ class Exchange:
         self.body = b""
         self.held_bytes = 0
         self.keep_alive = False
+        self.gone = False
+        self.whole_ns = 0
 
     @property
     def path(self) -> tuple[str, ...]:
@@ -45,16 +70,37 @@ class Exchange:
         Raises:
             HttpError: 400, the request target is no path.
         """
-        return _segments(self.url)
+        return segments(self.url)
 
-    def need(self, method: bytes) -> None:
-        """Refuse other methods.
+    @property
+    def query(self) -> dict[str, str]:
+        """What stands after the question mark; of a name that is there twice, the last."""
+        return dict(parse_qsl(self.url.partition(b"?")[2].decode("latin-1")))
+
+    @property
+    def peer(self) -> Peer:
+        """Who sent it."""
+        return self._owner.peer
+
+    @property
+    def age_ns(self) -> int:
+        """How long ago the request was whole."""
+        return time.perf_counter_ns() - self.whole_ns
+
+    def header(self, name: bytes) -> bytes | None:
+        """Value of the first header of that name, which is given in lower case."""
+        for known, value in self.headers:
+            if known == name:
+                return value
+        return None
+
+    def hold(self, count: int) -> None:
+        """The request takes ``count`` more bytes of memory than its body had, until it is answered.
 
         Raises:
-            HttpError: 405.
+            HttpError: 503, all requests together would take too much.
         """
-        if self.method != method:
-            raise HttpError(405, f"use {method.decode()} here", headers=b"allow: %b\r\n" % method)
+        self._owner.hold(self, count)
 
     def respond(self, status: int, body: bytes, kind: bytes = JSON, headers: bytes = b"") -> None:
         """Answer; ``headers`` are whole lines."""
@@ -66,6 +112,13 @@ class Exchange:
     def respond_json(self, answer: object) -> None:
         """Answer 200 with JSON."""
         self.respond(200, dump(answer))
+
+    def open(self, kind: bytes, gone: Callable[[], None]) -> Stream:
+        """Answer 200 with a stream; ``gone`` is called when the client hangs up."""
+        # Its end is the connection's: what a proxy or a client of HTTP/1.0 understands too.
+        self.keep_alive = False
+        head = b"%bcontent-type: %b\r\ncache-control: no-store\r\nconnection: close\r\n\r\n"
+        return self._owner.opened(self, head % (_STATUS_LINES[200], kind), gone)
 
     def fail(self, error: HttpError) -> None:
         """Answer with an error."""
@@ -93,7 +146,8 @@ def dump(answer: object) -> bytes:
 
 
 @lru_cache(maxsize=64)
-def _segments(url: bytes) -> tuple[str, ...]:
+def segments(url: bytes) -> tuple[str, ...]:
+    """Decoded segments of a request target; see :attr:`Exchange.path`."""
     try:
         path = unquote((httptools.parse_url(url).path or b"/").decode("ascii"))
     except (httptools.HttpParserInvalidURLError, UnicodeDecodeError):

@@ -6,16 +6,20 @@ time (204 us against 122), and its protocol class would have had to be overridde
 
 import asyncio
 import socket
+import time
 from collections import deque
 from collections.abc import Callable
 from typing import cast
 
 import httptools
 
+from fleet_agent.front.admission import anyone
 from fleet_agent.front.errors import HttpError
 from fleet_agent.front.exchange import Exchange
 from fleet_agent.front.limits import Limits
+from fleet_agent.front.peer import Peer
 
+Handle = Callable[[Exchange], None]
 _BACKLOG = 128
 _FRAMING_BYTES = 65_536
 _QUEUED_REQUESTS = 16  # whole requests on one connection, read while an earlier one is being answered
@@ -24,15 +28,19 @@ _QUEUED_REQUESTS = 16  # whole requests on one connection, read while an earlier
 class HttpServer:
     """Accepts connections on bound sockets and hands whole requests to ``handle``."""
 
-    def __init__(self, handle: Callable[[Exchange], None], limits: Limits) -> None:
+    def __init__(self, handle: Handle, limits: Limits) -> None:
         self.handle = handle
         self.limits = limits
         self.connections = 0
         self._held_bytes = 0
 
-    async def listen(self, sock: socket.socket) -> asyncio.Server:
-        """Accept connections on a bound stream socket, until what is returned is closed."""
-        return await asyncio.get_running_loop().create_server(lambda: Connection(self), sock=sock, backlog=_BACKLOG)
+    async def listen(self, sock: socket.socket, admit: Handle = anyone) -> asyncio.Server:
+        """Accept connections on a bound stream socket, until what is returned is closed.
+
+        ``admit`` sees each request when its head is there, and raises HttpError for one that shall not be read.
+        """
+        loop = asyncio.get_running_loop()
+        return await loop.create_server(lambda: Connection(self, admit), sock=sock, backlog=_BACKLOG)
 
     def hold(self, count: int) -> None:
         """Count body bytes in, or out with a negative ``count``.
@@ -48,8 +56,10 @@ class HttpServer:
 class Connection(asyncio.Protocol):
     """One client."""
 
-    def __init__(self, server: HttpServer) -> None:
+    def __init__(self, server: HttpServer, admit: Handle) -> None:
+        self.peer = Peer(None)
         self._server = server
+        self._admit = admit
         self._limits = limits = server.limits
         self._loop = asyncio.get_running_loop()
         self._transport = cast("asyncio.Transport", None)
@@ -65,6 +75,7 @@ class Connection(asyncio.Protocol):
         self._current: Exchange | None = None  # being answered
         self._refusals: dict[Exchange, HttpError] = {}  # requests that the application shall not see
         self._advancing = False
+        self._gone: Callable[[], None] | None = None  # who hears that the client of a stream hung up
         self._deaf = False  # nothing more is read
         self._full = False  # the client does not take its answers
         self._last_data = 0.0
@@ -77,6 +88,7 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
+        self.peer = Peer(transport.get_extra_info("socket"))
         self._server.connections += 1
         self._idle_timer.start()
         if self._server.connections > self._limits.connections:
@@ -89,9 +101,12 @@ class Connection(asyncio.Protocol):
         self._deaf = True
         for exchange in (self._reading, self._current, *self._waiting):
             if exchange:
+                exchange.gone = True
                 self._release(exchange)
         self._reading = None
         self._waiting.clear()
+        if self._gone:
+            self._gone()
 
     def data_received(self, data: bytes) -> None:
         if self._deaf:
@@ -111,10 +126,10 @@ class Connection(asyncio.Protocol):
         self._after_data()
 
     def eof_received(self) -> bool:
-        """The client sends no more, but may wait for answers."""
+        """The client sends no more, but may wait for answers; who ends its side of a stream wants no more of it."""
         self._deaf = True
         self._receive_timer.stop()
-        return self._current is not None or bool(self._waiting)
+        return self._gone is None and (self._current is not None or bool(self._waiting))
 
     def pause_writing(self) -> None:
         self._full = True
@@ -152,6 +167,10 @@ class Connection(asyncio.Protocol):
             # llhttp gives no body of such a request, so it cannot be answered as if it had not asked.
             request.keep_alive = False
             self._refusals[request] = HttpError(400, "protocol upgrades are not offered; send HTTP/1.1 without Upgrade")
+        try:
+            self._admit(request)
+        except HttpError as error:
+            self._refusals.setdefault(request, error)
         expects = False
         for name, value in request.headers:
             if name == b"content-length" and int(value) > self._limits.body_bytes:
@@ -166,11 +185,10 @@ class Connection(asyncio.Protocol):
         if request in self._refusals:
             return
         try:
-            self._server.hold(len(body))
+            self.hold(request, len(body))
         except HttpError as error:
             self._refusals[request] = error
             return
-        request.held_bytes += len(body)
         self._parts.append(body)
         if self._body_bytes > self._limits.body_bytes:
             self._refuse_body()
@@ -178,12 +196,38 @@ class Connection(asyncio.Protocol):
     def on_message_complete(self) -> None:
         request = self._request
         request.body = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
+        request.whole_ns = time.perf_counter_ns()
         self._parts = []
         self._reading = None
         self._waiting.append(request)
         self._advance()
 
     # from the application
+
+    def hold(self, exchange: Exchange, count: int) -> None:
+        """See :meth:`Exchange.hold`."""
+        if exchange.gone:  # what it held was given back already
+            raise HttpError(400, "the client hung up")
+        self._server.hold(count)
+        exchange.held_bytes += count
+
+    def opened(self, exchange: Exchange, head: bytes, gone: Callable[[], None]) -> "Connection":
+        """Begin an answer without an end; this connection is its stream."""
+        self._release(exchange)
+        self._gone = gone
+        self._transport.write(head)
+        return self
+
+    def send(self, data: bytes) -> bool:
+        """See :class:`fleet_agent.front.exchange.Stream`."""
+        if self._full or self._transport.is_closing():
+            return False
+        self._transport.write(data)
+        return True
+
+    def close(self) -> None:
+        """See :class:`fleet_agent.front.exchange.Stream`."""
+        self._transport.close()
 
     def answered(self, exchange: Exchange, answer: bytes) -> None:
         """Send the answer to the current request, and begin the next."""

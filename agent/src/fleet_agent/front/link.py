@@ -1,40 +1,19 @@
 """One worker as the front sees it: its data socket, the requests that wait for its answers, and its statistics."""
 
 import asyncio
-import itertools
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from itertools import chain, count, islice
 from typing import Protocol, cast
 
-from dunlin_contract.sketch import Sketch
 from fleet_agent import frames
 from fleet_agent.frames import FRAME_BYTES, LENGTH, FrameError, Response, Status
 from fleet_agent.front.errors import HttpError
 from fleet_agent.front.limits import Limits
+from fleet_agent.front.statistics import Statistics
 
 _CHECK_S = 1.0
-_HUNG = 2  # answer times without any answer, with requests outstanding, after which a worker is given up
-
-
-@dataclass(slots=True)
-class Statistics:
-    """Totals since the worker was attached. ``errors`` are the model's: failed runs and answers that never came."""
-
-    count: int = 0
-    errors: int = 0
-    nonfinite: int = 0
-    run_us: Sketch = field(default_factory=Sketch)
-
-    def add(self, status: Status, run_us: int) -> None:
-        """Count one answer; a request that the worker refused says nothing about its model."""
-        if status is Status.REFUSED:
-            return
-        self.count += 1
-        if status is Status.FAILED:
-            self.errors += 1
-            return
-        self.nonfinite += status is Status.NONFINITE
-        self.run_us.add(run_us)
+_LATE_S = 0.001  # the least time that a request may give its answer: none could come in less
 
 
 class Caller(Protocol):
@@ -46,22 +25,43 @@ class Caller(Protocol):
     def lost(self) -> None:
         """The worker's socket broke first."""
 
-    def overdue(self) -> None:
-        """No answer came in time."""
+    def overdue(self, *, running: bool) -> None:
+        """No answer came in time; ``running``: it was this request's turn, else others were before it."""
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """A request that was sent; ``timer`` is there when it gave its answer less time than others have."""
+
+    caller: Caller
+    deadline: float
+    timer: asyncio.TimerHandle | None
+
+    def stop(self) -> Caller:
+        if self.timer is not None:
+            self.timer.cancel()
+        return self.caller
 
 
 class Link(asyncio.Protocol):
     """The data socket of one worker. Answers come in the order of the requests, and are matched by number."""
 
-    def __init__(self, limits: Limits, on_change: Callable[[], None], on_lost: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        limits: Limits,
+        on_change: Callable[[], None],
+        on_lost: Callable[[], None],
+        on_hung: Callable[[], None] = lambda: None,
+    ) -> None:
         self.statistics = Statistics()
         self.lost = False
         self._limits = limits
         self._on_change = on_change
         self._on_lost = on_lost
-        self._numbers = itertools.count(1)
-        self._waiting: dict[int, tuple[Caller, float]] = {}
-        self._late: set[int] = set()
+        self._on_hung = on_hung
+        self._numbers = count(1)
+        self._waiting: dict[int, _Waiting] = {}
+        self._late: dict[int, None] = {}  # given up, but still the worker's to answer
         self._heard = 0.0  # when the worker last answered, or was first asked after a rest
         self._buffer = bytearray()
         self._closing = False
@@ -74,21 +74,33 @@ class Link(asyncio.Protocol):
         """No request waits for an answer."""
         return not self._waiting
 
-    def call(self, packed: bytes, caller: Caller) -> None:
-        """Send a request (``frames.pack_tensors``); ``caller`` hears how it ends.
+    @property
+    def outstanding(self) -> int:
+        """Requests that the worker still has to answer, also those that nobody waits for any more."""
+        return len(self._waiting) + len(self._late)
+
+    def call(self, packed: bytes, caller: Caller, timeout_s: float | None = None) -> None:
+        """Send a request (``frames.pack_tensors``, ``pack_image``); ``caller`` hears how it ends.
+
+        ``timeout_s``: less than what all requests have to be answered in.
 
         Raises:
             HttpError: 503, the queue is full.
         """
-        if len(self._waiting) + len(self._late) >= self._limits.queued_requests:
+        outstanding = len(self._waiting) + len(self._late)
+        if outstanding >= self._limits.queued_requests:
             raise HttpError(503, f"{self._limits.queued_requests} requests wait for this model already; try again")
-        if not self._waiting and not self._late:
-            self._heard = self._loop.time()
+        now = self._loop.time()
+        if not outstanding:
+            self._heard = now
         number = next(self._numbers) & 0xFFFFFFFF
-        self._waiting[number] = caller, self._loop.time() + self._limits.answer_s
+        timer = None
+        if timeout_s is not None and timeout_s < self._limits.answer_s:
+            timer = self._loop.call_later(max(_LATE_S, timeout_s), self._give_up, number)
+        self._waiting[number] = _Waiting(caller, now + self._limits.answer_s, timer)
         self._transport.write(frames.pack_request(number, packed))
         if self._timer is None:
-            self._timer = self._loop.call_later(_CHECK_S, self._expire)
+            self._timer = self._loop.call_later(min(_CHECK_S, self._limits.answer_s), self._expire)
 
     def close(self) -> None:
         """Close on purpose; not reported as lost."""
@@ -122,36 +134,47 @@ class Link(asyncio.Protocol):
         waiting, self._waiting = self._waiting, {}
         if not self._closing:
             self._on_lost()
-        for caller, _ in waiting.values():
-            caller.lost()
+        for request in waiting.values():
+            request.stop().lost()
 
     def _answered(self, response: Response) -> None:
         self._heard = self._loop.time()
-        self._late.discard(response.id)
+        self._late.pop(response.id, None)
         waiting = self._waiting.pop(response.id, None)
-        if waiting is None:
-            return
-        self.statistics.add(response.status, response.run_us)
-        waiting[0].answered(response)
+        if waiting is not None:
+            self.statistics.add(response.status, response.run_us)
+            waiting.stop().answered(response)
         self._on_change()
 
+    def _give_up(self, number: int) -> None:
+        """Its time is over. Its place in the queue stays taken until the worker answers."""
+        running = number == self._first
+        waiting = self._waiting.pop(number)
+        self._late[number] = None
+        if running:
+            self.statistics.add(Status.FAILED, 0)
+        waiting.stop().overdue(running=running)
+        self._on_change()
+
+    @property
+    def _first(self) -> int:
+        """The request whose turn it is."""
+        return min(chain(islice(self._waiting, 1), islice(self._late, 1)))
+
     def _expire(self) -> None:
-        """Give up on what has waited too long. Its place in the queue stays taken until the worker answers."""
+        """Give up on what has waited too long for its turn, and on a worker that has taken too long over one."""
         self._timer = None
         now = self._loop.time()
-        overdue = [number for number, (_, deadline) in self._waiting.items() if deadline <= now]
-        for number in overdue:
-            caller, _ = self._waiting.pop(number)
-            self._late.add(number)
-            self.statistics.add(Status.FAILED, 0)
-            caller.overdue()
-        if overdue:
-            self._on_change()
-        if not overdue and now >= self._heard + _HUNG * self._limits.answer_s:
-            # It hangs in native code, and would for ever: as good as dead, so that the supervisor starts another.
+        hung = self.outstanding > 0 and now >= self._heard + self._limits.answer_s
+        for number in [number for number, waiting in self._waiting.items() if waiting.deadline <= now]:
+            if hung or number != self._first:
+                self._give_up(number)
+        if hung:
+            # It may hang in native code for ever: as good as dead, so that the supervisor starts another.
+            self._on_hung()
             self._transport.abort()
-        elif self._waiting or self._late:
-            self._timer = self._loop.call_later(_CHECK_S, self._expire)
+        elif self.outstanding:
+            self._timer = self._loop.call_later(min(_CHECK_S, self._limits.answer_s), self._expire)
 
 
 def _whole(data: bytearray | memoryview) -> bool:

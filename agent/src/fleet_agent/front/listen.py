@@ -1,4 +1,4 @@
-"""Binding the local API's two sockets: loopback TCP, and a Unix socket for the owner and its group."""
+"""Binding the local API's two sockets: TCP, which is loopback without a token, and a Unix socket for its group."""
 
 import errno
 import ipaddress
@@ -18,8 +18,8 @@ class ListenError(Exception):
         self.code = code
 
 
-def bind_tcp(host: str, port: int) -> socket.socket:
-    """Bind a loopback address; port 0 takes any free one.
+def bind_tcp(host: str, port: int, *, wide: bool = False) -> socket.socket:
+    """Bind a loopback address, or with ``wide`` any of this machine's; port 0 takes any free one.
 
     Raises:
         ListenError: not loopback, in use, or refused by the system.
@@ -28,8 +28,11 @@ def bind_tcp(host: str, port: int) -> socket.socket:
         address = ipaddress.ip_address("127.0.0.1" if host == "localhost" else host)
     except ValueError:
         raise ListenError("bad-address", f"{host!r} is not an IP address; use 127.0.0.1 or ::1") from None
-    if not address.is_loopback:
-        raise ListenError("not-loopback", f"{host} is reachable from outside; the local API takes 127.0.0.1 or ::1")
+    if not address.is_loopback and not wide:
+        text = (
+            "is reachable from outside: give the local API a token ([api] token_file in agent.toml), or use 127.0.0.1"
+        )
+        raise ListenError("not-loopback", f"{host} {text}")
     family = socket.AF_INET if address.version == 4 else socket.AF_INET6
     # The protocol is named, though there is only one: asyncio sets TCP_NODELAY where it sees it, and an answer in two
     # parts would otherwise wait 40 ms for the client's delayed acknowledgement.

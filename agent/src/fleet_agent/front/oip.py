@@ -1,27 +1,36 @@
-"""Open Inference Protocol v2 in bytes: requests parsed, answers written; no sockets here.
+"""Requests of the Open Inference Protocol v2, from bytes; no sockets here.
 
-Tensors travel in JSON, or after the JSON in the binary tensor extension, whose header says how long the JSON is
-(github.com/kserve/open-inference-protocol, and Triton's extension_binary_data).
+Tensors travel in JSON, after the JSON in the binary tensor extension, whose header says how long the JSON is, or in
+shared memory (github.com/kserve/open-inference-protocol, and Triton's extension_binary_data, _parameters,
+_classification and _shared_memory).
 """
 
 import json
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import chain
-from math import isfinite, prod
-from typing import Any, NoReturn
+from math import prod
+from typing import Any, NamedTuple, NoReturn
 
 from dunlin_contract.limits import LIMITS as CONTRACT
 from dunlin_contract.manifest import Io
-from dunlin_contract.manifest import Tensor as Spec
-from fleet_agent import __version__
 from fleet_agent.frames import BY_DATATYPE, BY_NAME, Buffer, Dtype, RequestError, Tensor, check_inputs
 from fleet_agent.front.errors import HttpError
-from fleet_agent.front.exchange import JSON, dump
+from fleet_agent.front.shared_memory import Memory, Target
 
 _MOST_ELEMENTS = 2**31 - 1
 _BOOLEANS = (False, True)
+_REGION = "shared_memory_region"
+_LONGEST_US = 10**12  # more is no limit either, and an integer of JSON may be too large for a float
+
+
+class Wanted(NamedTuple):
+    """How an output is wanted: in binary or JSON, as its largest ``classes``, or in shared memory."""
+
+    binary: bool
+    classes: int = 0
+    target: Target | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +39,9 @@ class InferRequest:
 
     id: str
     tensors: dict[str, Tensor]
-    outputs: dict[str, bool] | None
+    outputs: dict[str, Wanted] | None
     binary: bool
+    timeout_s: float | None = None
 
     def arranged(self, io: Io) -> list[Tensor]:
         """The tensors in the order in which this model takes them.
@@ -58,76 +68,75 @@ class InferRequest:
         return tensors
 
 
-def parse_infer(body: Buffer, json_length: int | None) -> InferRequest:
+def parse_infer(body: Buffer, json_length: int | None, memory: Memory) -> InferRequest:
     """Parse the body of an infer request; ``json_length`` is the binary extension's header, None without it.
 
+    ``memory``: where tensors in shared memory are.
+
     Raises:
-        HttpError: 400, with what is wrong and where.
+        HttpError: 400, with what is wrong and where; 403, shared memory that is not the sender's.
     """
     view = memoryview(body)
     head = view if json_length is None else view[:json_length]
     if json_length is not None and json_length > len(view):
         _bad(f"Inference-Header-Content-Length is {json_length}, the body has {len(view)} bytes")
-    request = _json(head)
-    binary = view[len(head) :]
-    at = 0
+    request = json_object(head)
+    parts = _Parts(view[len(head) :], memory)
     tensors: dict[str, Tensor] = {}
-    inputs = _field(request, "inputs", list, "the request")
+    inputs = field(request, "inputs", list, "the request")
     if not 1 <= len(inputs) <= CONTRACT.tensors:
         _bad(f"inputs: 1 to {CONTRACT.tensors} are allowed, {len(inputs)} were sent")
     for entry in inputs:
-        tensor, at = _input(entry, binary, at)
+        tensor = _input(entry, parts)
         if tensor.name in tensors:
             _bad(f"input {tensor.name!r} is there twice")
         tensors[tensor.name] = tensor
-    if at != len(binary):
-        _bad(f"{len(binary) - at} bytes of binary data belong to no input")
-    all_binary = _flag(_parameters(request, "the request"), "binary_data_output", default=False)
-    outputs = _outputs(request, all_binary)
-    return InferRequest(_field(request, "id", str, "the request", ""), tensors, outputs, all_binary)
+    if parts.rest:
+        _bad(f"{parts.rest} bytes of binary data belong to no input")
+    parameters = _parameters(request, "the request")
+    if parameters.get("sequence_id") not in (None, 0, ""):
+        _bad("sequences are not kept here: each request must stand on its own, without sequence_id")
+    binary = _flag(parameters, "binary_data_output", default=False)
+    outputs = _outputs(request, binary, memory)
+    identity = field(request, "id", str, "the request", "")
+    return InferRequest(identity, tensors, outputs, binary, _timeout_s(parameters))
 
 
-def infer_answer(
-    name: str, version: str, request: InferRequest, tensors: Sequence[Tensor]
-) -> tuple[bytes, bytes, bytes]:
-    """Body, content type and header lines of the answer; outputs stand in the order in which they were asked for."""
-    wanted = request.outputs
-    if wanted is not None:
-        given = {tensor.name: tensor for tensor in tensors}
-        tensors = [given[output] for output in wanted]
-    outputs = []
-    tail: list[Buffer] = []
-    for tensor in tensors:
-        output: dict[str, Any] = {"name": tensor.name, "datatype": tensor.dtype.datatype, "shape": tensor.shape}
-        if request.binary if wanted is None else wanted[tensor.name]:
-            output["parameters"] = {"binary_data_size": len(tensor.data)}
-            tail.append(tensor.data)
-        else:
-            output["data"] = _values(tensor)
-        outputs.append(output)
-    answer: dict[str, Any] = {"model_name": name, "model_version": version, "outputs": outputs}
-    if request.id:
-        answer["id"] = request.id
-    head = dump(answer)
-    if not tail:
-        return head, JSON, b""
-    length = b"inference-header-content-length: %d\r\n" % len(head)
-    return b"".join((head, *tail)), b"application/octet-stream", length
+def raw_request(body: Buffer, io: Io) -> InferRequest:
+    """A request that is nothing but the bytes of the model's only input (extension_binary_data, "Raw Binary Request").
+
+    Raises:
+        HttpError: 400, the model or the bytes leave open what is meant.
+    """
+    if len(io.inputs) != 1:
+        _bad(f"Inference-Header-Content-Length is 0: bytes alone are for models with one input, not {len(io.inputs)}")
+    (spec,) = io.inputs
+    dtype = BY_NAME[spec.dtype]
+    known = prod(size for size in spec.shape if size >= 0) * dtype.bytes
+    free = sum(size < 0 for size in spec.shape)
+    if free > 1 or not known or len(body) % known or (not free and len(body) != known):
+        _bad(f"{len(body)} bytes are no input {spec.name!r} of shape {list(spec.shape)} and type {dtype.datatype}")
+    shape = tuple(len(body) // known if size < 0 else size for size in spec.shape)
+    return InferRequest("", {spec.name: Tensor(spec.name, dtype, shape, memoryview(body))}, None, binary=True)
 
 
-def server_metadata() -> dict[str, Any]:
-    """Answer of ``GET /v2``."""
-    return {"name": "dunlin", "version": __version__, "extensions": ["binary_tensor_data", "model_repository"]}
+class _Parts:
+    """Where the bytes of inputs are: behind the JSON, in the order of the inputs, or in shared memory."""
 
+    def __init__(self, binary: memoryview, memory: Memory) -> None:
+        self._binary = binary
+        self._at = 0
+        self.memory = memory
 
-def model_metadata(name: str, version: str, runtime: str, io: Io) -> dict[str, Any]:
-    """Answer of ``GET /v2/models/{name}``; a free size is -1."""
-    inputs, outputs = ([_described(spec) for spec in side] for side in (io.inputs, io.outputs))
-    return {"name": name, "versions": [version], "platform": runtime, "inputs": inputs, "outputs": outputs}
+    @property
+    def rest(self) -> int:
+        return len(self._binary) - self._at
 
-
-def _described(spec: Spec) -> dict[str, Any]:
-    return {"name": spec.name, "datatype": BY_NAME[spec.dtype].datatype, "shape": list(spec.shape)}
+    def take(self, size: int, where: str) -> memoryview:
+        if size > self.rest:
+            _bad(f"{where}: binary_data_size is {size}, {self.rest} bytes are left")
+        self._at += size
+        return self._binary[self._at - size : self._at]
 
 
 def _bad(text: str) -> NoReturn:
@@ -141,7 +150,8 @@ def _no_constant(name: str) -> NoReturn:
 _DECODER = json.JSONDecoder(parse_constant=_no_constant)
 
 
-def _json(head: memoryview) -> dict[str, Any]:
+def json_object(head: Buffer) -> dict[str, Any]:
+    """The JSON object that a body is. Raises HttpError: 400."""
     try:
         request = _DECODER.decode(str(head, "utf-8"))
     except (ValueError, RecursionError) as error:
@@ -151,7 +161,8 @@ def _json(head: memoryview) -> dict[str, Any]:
     return request
 
 
-def _field(table: Mapping[str, Any], key: str, kind: type, where: str, default: Any = None) -> Any:
+def field(table: Mapping[str, Any], key: str, kind: type, where: str, default: Any = None) -> Any:
+    """A field of the given JSON type. Raises HttpError: 400."""
     value = table.get(key, default)
     if type(value) is not kind:
         _bad(f"{where} has no {key}" if value is None else f"{where}: {key} must be a JSON {_JSON_NAMES[kind]}")
@@ -162,7 +173,7 @@ _JSON_NAMES: dict[type, str] = {str: "string", list: "array", dict: "object"}
 
 
 def _parameters(table: Mapping[str, Any], where: str) -> dict[str, Any]:
-    parameters: dict[str, Any] = _field(table, "parameters", dict, where, {})
+    parameters: dict[str, Any] = field(table, "parameters", dict, where, {})
     return parameters
 
 
@@ -173,30 +184,51 @@ def _flag(parameters: Mapping[str, Any], key: str, *, default: bool) -> bool:
     return bool(value)
 
 
-def _input(entry: Any, binary: memoryview, at: int) -> tuple[Tensor, int]:
-    """One input, and how far into the binary part all inputs so far reach."""
+def _input(entry: Any, parts: _Parts) -> Tensor:
     if not isinstance(entry, dict):
         _bad("inputs: each must be a JSON object")
-    name = _field(entry, "name", str, "an input")
+    name = field(entry, "name", str, "an input")
     where = f"input {name[:64]!r}"
-    datatype = _field(entry, "datatype", str, where)
+    datatype = field(entry, "datatype", str, where)
     dtype = BY_DATATYPE.get(datatype)
     if dtype is None:
         _bad(f"{where}: datatype {datatype[:16]!r} is not one of {', '.join(BY_DATATYPE)}")
-    shape = _shape(_field(entry, "shape", list, where), where)
+    shape = _shape(field(entry, "shape", list, where), where)
     parameters = _parameters(entry, where)
-    if "shared_memory_region" in parameters:
-        _bad(f"{where}: shared memory is not offered; send binary data")
-    size = parameters.get("binary_data_size")
-    if size is None:
-        return Tensor(name, dtype, shape, _pack(_field(entry, "data", list, where), dtype, shape, where)), at
+    in_region, in_binary = parameters.get(_REGION) is not None, parameters.get("binary_data_size") is not None
+    if in_region + in_binary + ("data" in entry) > 1:
+        both = [key for key in ("data", _REGION, "binary_data_size") if key in entry or parameters.get(key) is not None]
+        _bad(f"{where} has both {both[0]} and {both[1]}")
+    if in_binary:
+        return Tensor(name, dtype, shape, parts.take(_size(parameters, "binary_data_size", where), where))
+    if in_region:
+        region, offset, size = _place(parameters, where)
+        if size != prod(shape) * dtype.bytes:
+            _bad(f"{where}: {size} bytes of shared memory; shape {list(shape)} needs {prod(shape) * dtype.bytes}")
+        return Tensor(name, dtype, shape, parts.memory.read(region, offset, size))
+    return Tensor(name, dtype, shape, _pack(field(entry, "data", list, where), dtype, shape, where))
+
+
+def _place(parameters: Mapping[str, Any], where: str) -> tuple[str, int, int]:
+    """Region, offset and size of a tensor in shared memory."""
+    region = field(parameters, _REGION, str, where)
+    offset = _size(parameters, "shared_memory_offset", where, 0)
+    return region, offset, _size(parameters, "shared_memory_byte_size", where)
+
+
+def _size(parameters: Mapping[str, Any], key: str, where: str, default: int | None = None) -> int:
+    size = parameters.get(key, default)
     if type(size) is not int or size < 0:
-        _bad(f"{where}: binary_data_size must be a number of bytes")
-    if "data" in entry:
-        _bad(f"{where} has both data and binary_data_size")
-    if size > len(binary) - at:
-        _bad(f"{where}: binary_data_size is {size}, {len(binary) - at} bytes are left")
-    return Tensor(name, dtype, shape, binary[at : at + size]), at + size
+        _bad(f"{where}: {key} must be a number of bytes")
+    return size
+
+
+def _timeout_s(parameters: Mapping[str, Any]) -> float | None:
+    """The parameter ``timeout``, in microseconds; 0 is none."""
+    timeout = parameters.get("timeout", 0)
+    if type(timeout) is not int or timeout < 0:
+        _bad("parameter timeout must be a number of microseconds")
+    return min(timeout, _LONGEST_US) / 1e6 if timeout else None
 
 
 def _shape(sizes: list[Any], where: str) -> tuple[int, ...]:
@@ -230,30 +262,30 @@ def _pack(data: list[Any], dtype: Dtype, shape: tuple[int, ...], where: str) -> 
         _bad(f"{where}: data does not fit {dtype.datatype} ({str(error)[:80]})")
 
 
-def _outputs(request: Mapping[str, Any], all_binary: bool) -> dict[str, bool] | None:
-    """Name of each wanted output, and whether in binary; None when the request lets the model give all."""
-    entries = _field(request, "outputs", list, "the request", [])
+def _outputs(request: Mapping[str, Any], all_binary: bool, memory: Memory) -> dict[str, Wanted] | None:
+    """How each wanted output is wanted; None when the request lets the model give all."""
+    entries = field(request, "outputs", list, "the request", [])
     if len(entries) > CONTRACT.tensors:
         _bad(f"outputs: at most {CONTRACT.tensors} are allowed")
-    wanted: dict[str, bool] = {}
+    wanted: dict[str, Wanted] = {}
     for entry in entries:
         if not isinstance(entry, dict):
             _bad("outputs: each must be a JSON object")
-        name = _field(entry, "name", str, "an output")
+        name = field(entry, "name", str, "an output")
         where = f"output {name[:64]!r}"
-        parameters = _parameters(entry, where)
-        for unknown in ("classification", "shared_memory_region"):
-            if parameters.get(unknown):
-                _bad(f"{where}: {unknown} is not offered")
         if name in wanted:
             _bad(f"{where} is there twice")
-        wanted[name] = _flag(parameters, "binary_data", default=all_binary)
+        wanted[name] = _wanted(_parameters(entry, where), where, all_binary, memory)
     return wanted or None
 
 
-def _values(tensor: Tensor) -> list[Any]:
-    """A tensor's elements for JSON, which has no NaN and no infinity: null stands for them."""
-    values = list(struct.unpack(f"<{prod(tensor.shape)}{tensor.dtype.format}", tensor.data))
-    if tensor.dtype.format in "efd" and not all(map(isfinite, values)):
-        return [value if isfinite(value) else None for value in values]
-    return values
+def _wanted(parameters: Mapping[str, Any], where: str, all_binary: bool, memory: Memory) -> Wanted:
+    classes = parameters.get("classification", 0)
+    if type(classes) is not int or classes < 0:
+        _bad(f"{where}: classification must be a number of classes")
+    target = None
+    if parameters.get(_REGION) is not None:
+        if classes:
+            _bad(f"{where}: classes are not put into shared memory; ask for them in the answer")
+        target = memory.target(*_place(parameters, where))
+    return Wanted(_flag(parameters, "binary_data", default=all_binary), classes, target)

@@ -13,9 +13,13 @@ from fleet_agent.runtimes.signature import Port, match
 
 
 class LiteRtSession:
-    """A ``.tflite`` model. The runtime maps the file, so a memfd costs its size once."""
+    """A ``.tflite`` model on XNNPACK. The runtime maps the file, so a memfd costs its size once."""
 
-    def __init__(self, path: str, io: Io, threads: int) -> None:
+    runs_on = "cpu"
+    maps = True
+
+    def __init__(self, path: str, io: Io, threads: int, delegate: str = "cpu") -> None:
+        self.note = "" if delegate == "cpu" else f"LiteRT runs on the CPU here: it has no delegate {delegate!r}"
         with runtime_call(ModelLoadError, "LiteRT does not take the model"):
             self._interpreter = Interpreter(model_path=path, num_threads=threads)
             details = self._interpreter.get_input_details(), self._interpreter.get_output_details()

@@ -13,7 +13,15 @@ if TYPE_CHECKING:
 
 
 class Session(Protocol):
-    """A loaded model. Not thread-safe: one caller at a time."""
+    """A loaded model. Not thread-safe: one caller at a time.
+
+    ``runs_on``: the delegate that computes, one of ``fleet_agent.config.workers.DELEGATES``. ``note``: why it is not
+    the one that was asked for, or empty. ``maps``: it reads the model from the file's own pages while it lives.
+    """
+
+    runs_on: str
+    note: str
+    maps: bool
 
     def run(self, inputs: "Sequence[Array]") -> "list[Array]":
         """Run once; inputs and outputs are in the order of the model's io, inputs already of its dtypes and shapes.
@@ -23,8 +31,23 @@ class Session(Protocol):
         """
 
 
-def load(runtime: str, path: str, io: Io, threads: int) -> Session:
+def prepare(runtime: str) -> None:
+    """Import what :func:`load` needs: a worker opens no more files once it may touch a model.
+
+    Raises:
+        RuntimeMissingError: the runtime is not on this device.
+    """
+    find(runtime)
+    if runtime == "litert":
+        from fleet_agent.runtimes import litert  # noqa: F401
+    else:
+        from fleet_agent.runtimes import onnx_runtime  # noqa: F401
+
+
+def load(runtime: str, path: str, io: Io, threads: int, delegate: str = "cpu") -> Session:
     """Load the model at ``path`` (``/proc/self/fd/N`` for a memfd; it may be closed afterwards).
+
+    A delegate that is not there does not keep a model from running: the CPU computes, and ``note`` says why.
 
     Raises:
         RuntimeMissingError: the runtime is not on this device.
@@ -35,7 +58,7 @@ def load(runtime: str, path: str, io: Io, threads: int) -> Session:
     if runtime == "litert":
         from fleet_agent.runtimes.litert import LiteRtSession
 
-        return LiteRtSession(path, io, threads)
+        return LiteRtSession(path, io, threads, delegate)
     from fleet_agent.runtimes.onnx_runtime import OnnxRuntimeSession
 
-    return OnnxRuntimeSession(path, io, threads)
+    return OnnxRuntimeSession(path, io, threads, delegate)

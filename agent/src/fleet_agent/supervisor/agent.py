@@ -2,7 +2,8 @@
 
 import os
 import signal
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 
 from dunlin_contract import topics
 from dunlin_contract.directive import Directive
@@ -10,14 +11,18 @@ from dunlin_contract.event import Ack
 from dunlin_contract.root import Root
 from dunlin_contract.settings import Settings
 from fleet_agent import device
-from fleet_agent.carriers.mqtt import MqttCarrier
 from fleet_agent.clock import Clock, SignedTime
+from fleet_agent.config.carriers import Carriers
+from fleet_agent.config.sources import Source
+from fleet_agent.config.workers import Workers
 from fleet_agent.identity import Enrolment
 from fleet_agent.journal import Journal
 from fleet_agent.paths import Paths
-from fleet_agent.supervisor import directives, renewal, reporting, wiping
+from fleet_agent.results.policy import Caps
+from fleet_agent.supervisor import carrying, directives, renewal, reporting, wiping
 from fleet_agent.supervisor.control import Caller, Control
 from fleet_agent.supervisor.downloads import Downloads
+from fleet_agent.supervisor.feeding import Feeding
 from fleet_agent.supervisor.fetching import Fetching
 from fleet_agent.supervisor.front import Listen
 from fleet_agent.supervisor.gateway import MakeGateway
@@ -26,7 +31,9 @@ from fleet_agent.supervisor.leases import Leases
 from fleet_agent.supervisor.link import Link
 from fleet_agent.supervisor.log import log
 from fleet_agent.supervisor.loop import Loop
+from fleet_agent.supervisor.notify import Notify
 from fleet_agent.supervisor.planning import Planning
+from fleet_agent.supervisor.results import Results
 from fleet_agent.supervisor.serving import Serving
 from fleet_agent.supervisor.status import basics, last_directive, last_remembered, shown
 from fleet_agent.supervisor.unlocking import Answer, Unlocker
@@ -48,6 +55,10 @@ class Configuration:
     runtimes: tuple[str, ...]
     broker: tuple[str, int] | None
     gateway: MakeGateway | None = None
+    workers: Workers = field(default_factory=Workers)
+    results: Caps = field(default_factory=Caps)
+    sources: tuple[Source, ...] = ()
+    carriers: Carriers = field(default_factory=Carriers)
 
 
 class Agent:
@@ -67,21 +78,25 @@ class Agent:
         fetching = Fetching(self._corrupted, self._changed)
         planning = Planning(loop, fetching, unlocker, enrolment.device, description, lambda: time.now)
         downloads = Downloads(loop, fetching, self._progress)
-        self._serving = serving = Serving(loop, unlocker, configuration.listen, device.available_memory, self)
+        self._serving = serving = Serving(
+            loop, unlocker, configuration.listen, device.available_memory, self, configuration.workers
+        )
         tools = Tools(loop, paths, journal, clock, time, unlocker, planning, downloads, serving)
         self._updates = Updates(tools, lambda: self._directives.settings, self._changed)
         parts = directives.Parts(loop, paths, journal, time, unlocker, fetching, enrolment.device, boot_nonce)
         self._directives = directives.Directives(parts, remembered, last_directive(journal), self)
         self._leases = Leases(loop, journal, clock, self._lease_ended)
+        self._link = Link(loop, paths, topics.Address(enrolment.device), time, self)
+        self._results = Results(loop, self._link, paths.results, configuration.results, clock, self.tell)
         self._wiping = wiping.Wiping(
             wiping.Parts(
-                loop, paths, journal, clock, time, unlocker, self._updates, enrolment.device, self._changed, self.tell
+                loop, paths, journal, clock, time, unlocker, self._updates, enrolment.device, self._changed, self.tell,
+                self._results.forget,
             )
-        )
-        self._link = Link(loop, paths, topics.Address(enrolment.device), time, self)
+        )  # fmt: skip
         settings = self._directives.settings
-        self._carrier = MqttCarrier(loop, self._link, fetching, settings.window, settings.object_timeout_s)
-        fetching.carrier = self._carrier
+        ways = carrying.Ways(loop, paths, time, enrolment.url, downloads.locate, self._releases)
+        self._carrying = carrying.Carrying(ways, configuration.carriers, self._link, fetching, settings)
         self._sources = reporting.Sources(
             clock, journal, fetching, planning, downloads, serving, self._updates, self._directives, description,
             boot_nonce,
@@ -91,6 +106,10 @@ class Agent:
         make = configuration.gateway
         self._gateway = make(loop, self._link, settings.object_timeout_s, self._corrupted) if make is not None else None
         self._control = Control(loop, paths.control, {"status": self._tell_status, "enroll-child": self._enroll_child})
+        self._feeding: Feeding | None = None
+        if configuration.sources and configuration.listen.socket is not None:
+            api = Path(configuration.listen.socket)
+            self._feeding = Feeding(loop, configuration.sources, api, self._results, self._release_of, self.tell)
         self._following: Directive | None = None
         self._busy = False
         self._new_epoch = False
@@ -100,15 +119,26 @@ class Agent:
         """Serve and follow until a signal says to stop."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: self._loop.stop())
+        notify = Notify(self._loop)
         self._loop.post(self._boot)
+        self._loop.post(lambda: notify.ready(f"device {self._enrolment.device}"))
+        self._loop.post(self._results.start)
+        self._loop.post(self._carrying.start)
+        if self._feeding is not None:
+            self._loop.post(self._feeding.start)
         if self._gateway is not None:
             self._gateway.start()
         self._loop.run()
+        notify.stopping()
         if self._gateway is not None:
             self._gateway.close()
+        if self._feeding is not None:
+            self._feeding.close()
         self._link.stop()
+        self._carrying.close()
         self._serving.close()
         self._unlocker.close()
+        self._results.close()
         self._control.close()
         self._journal.close()
 
@@ -128,10 +158,11 @@ class Agent:
     def _boot_models(self) -> None:
         directive = self._directives.directive
         desired = directive.desired if directive is not None else {}
-        self._updates.boot(desired)
+        trials = directive.trials if directive is not None else {}
+        self._updates.boot(desired, trials)
         if directive is not None:
             # The power may have gone between the journal's word of a directive and its being followed.
-            self._updates.follow(desired, new_epoch=False, renewed=False)
+            self._updates.follow(desired, trials, new_epoch=False, renewed=False)
             self._directives.resume()
         self._leases.start(desired)
         self._ask_root()
@@ -155,14 +186,16 @@ class Agent:
         self._denied.clear()
         address = topics.Address(self._enrolment.device)
         self._link.subscribe([address.down("desired"), address.down("ack")])
-        self._carrier.online(True)
+        self._carrying.online(True)
         self._reporting.online()
+        self._results.online()
         if self._gateway is not None:
             self._gateway.online()
 
     def offline(self, _: str) -> None:
-        self._carrier.online(False)
+        self._carrying.online(False)
         self._reporting.offline()
+        self._results.offline()
         if self._gateway is not None:
             self._gateway.offline()
 
@@ -170,7 +203,7 @@ class Agent:
         name = topics.parse_object(topic)
         address = topics.Address(self._enrolment.device)
         if name is not None:
-            self._carrier.message(name, payload)
+            self._carrying.message(name, payload)
             if self._gateway is not None:
                 self._gateway.object_came(name, payload)
         elif topic == address.down("desired"):
@@ -196,6 +229,7 @@ class Agent:
     def follow(self, directive: Directive, *, new_epoch: bool) -> None:
         self._new_epoch = new_epoch
         self._leases.renewed(directive.desired)
+        self._carrying.followed()
         self._following = directive
         self._changed()
         self._go_on()
@@ -210,18 +244,21 @@ class Agent:
     def _apply(self, directive: Directive) -> None:
         self._busy = False
         if self._following is None:
-            self._updates.follow(directive.desired, new_epoch=self._new_epoch, renewed=True)
+            self._updates.follow(directive.desired, directive.trials, new_epoch=self._new_epoch, renewed=True)
         self._go_on()
 
     def tell(self, kind: str, code: str, text: str) -> None:
         self._updates.note(kind, code, text)
 
     def acknowledged(self, ack: Ack) -> None:
-        self._reporting.acknowledged(ack)
+        if ack.stream == self._journal.stream:
+            self._reporting.acknowledged(ack)
+        else:
+            self._results.acknowledged(ack)
 
     def settings_changed(self) -> None:
         settings = self._settings()
-        self._carrier.configure(settings.window, settings.object_timeout_s)
+        self._carrying.configure(settings)
         if self._gateway is not None:
             self._gateway.configure(settings.object_timeout_s)
         self._reporting.settings_changed()
@@ -241,6 +278,19 @@ class Agent:
 
     def _settings(self) -> Settings:
         return self._directives.settings
+
+    def _release_of(self, model: str, version: str) -> bytes | None:
+        state = self._updates.states.get(model)
+        copies = (state.a, state.b) if state is not None else ()
+        return next((copy.release for copy in copies if copy is not None and copy.version == version), None)
+
+    def _releases(self) -> dict[bytes, bytes]:
+        """Releases to have or to try, by the names of their manifests."""
+        directive = self._directives.directive
+        if directive is None:
+            return {}
+        tried = [trial.candidate for trial in directive.trials.values()]
+        return {one.manifest: one.release for one in [*directive.desired.values(), *tried]}
 
     def _changed(self) -> None:
         self._reporting.changed()
@@ -271,16 +321,21 @@ class Agent:
     def status(self) -> dict[str, object]:
         """What ``fleet-agent status`` shows; digests in hex."""
         lines = {"lines": self._gateway.status()} if self._gateway is not None else {}
+        temperature = device.temperature_dc()
         return {
             "running": True,
             "connected": self._reporting.connected,
             "port": self._serving.front.port,
             "pid": os.getpid(),
+            "temperature_c": None if temperature is None else temperature / 10,
             "corrupt_objects": self._sources.fetching.corrupt_count,
+            "carriers": self._carrying.status(),
+            "results": self._results.status(),
+            "sources": self._feeding.states if self._feeding is not None else {},
             **basics(self._enrolment, self._journal, self._directives.memory),
             **lines,
             "models": {
-                name: shown(state) | {"ready": self._serving.ready(name)}
+                name: shown(state) | {"ready": self._serving.ready(name)} | self._serving.about(name)
                 for name, state in reporting.model_states(self._sources).items()
             },
         }

@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
+from dunlin_contract.manifest import TAG_BYTES
+from fleet_agent.carriers.base import Place
 from fleet_agent.errors import StorageError
 from fleet_agent.slots import Plan, Slot
 from fleet_agent.supervisor.fetching import Fetching
@@ -64,6 +66,14 @@ class Downloads:
         download = self._running.get(model)
         return (download.have, download.need) if download else (0, 0)
 
+    def locate(self, name: bytes) -> Place | None:
+        """Where a chunk that is being fetched lies in its release."""
+        for download in self._running.values():
+            places = download.places.get(name)
+            if places:
+                return _place(download.plan, places[0])
+        return None
+
     def _recheck(self, download: Download, steps: Iterator[None]) -> None:
         if self._running.get(download.slot.model) is not download:
             return
@@ -119,3 +129,13 @@ class Downloads:
     def _finish(self, download: Download, refusal: Refusal | None) -> None:
         self.cancel(download.slot.model)
         download.done(refusal)
+
+
+def _place(plan: Plan, place: int) -> Place:
+    payloads = plan.layout.manifest.payloads
+    number, chunk = plan.layout.chunk(place)
+    payload = payloads[number]
+    before = sum(one.ciphertext_length for one in payloads[:number])
+    offset = chunk * ((1 << payload.chunk_log2) + TAG_BYTES)
+    length = payload.chunk_length(chunk)
+    return Place(plan.release, number, offset, length, payload.ciphertext_length, before)

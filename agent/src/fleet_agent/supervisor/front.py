@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from fleet_agent import ipc
+from fleet_agent.config.api import Api
 from fleet_agent.supervisor.child import Child
 from fleet_agent.supervisor.log import log
 from fleet_agent.supervisor.loop import Loop, Timer
@@ -21,16 +22,21 @@ DRAIN_S = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Listen:
-    """Where apps reach the local API: a loopback address and, if wanted, a Unix socket."""
+    """Where apps reach the local API, an address and if wanted a Unix socket, and what it allows them."""
 
     host: str
     port: int
     socket: str | None
+    api: Api = field(default_factory=Api)
 
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """A worker as the front must know it. ``connect`` makes a new data socket to the worker and returns our end."""
+    """A worker as the front must know it. ``connect`` makes a new data socket to the worker and returns our end.
+
+    ``load_ms``, ``rss``: what loading took, for the front's statistics. ``labels``: a file with the names of the
+    classes, which stays the caller's and open.
+    """
 
     number: int
     model: str
@@ -39,16 +45,35 @@ class Attachment:
     io: dict[int, Any]
     runtime: str
     connect: Callable[[], socket.socket]
+    load_ms: int = 0
+    rss: int = 0
+    labels: int | None = None
+
+
+@dataclass(slots=True)
+class Compared:
+    """A worker on trial against the one that serves; the contract's telemetry.Comparison says what is counted."""
+
+    pairs: int = 0
+    agreed: int = 0
+    errors: int = 0
+    shed: int = 0
+    latency_us: dict[int, int] = field(default_factory=dict)
+    distance: dict[int, int] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
 class Numbers:
-    """Totals of one worker: answers, those of them that failed or were not finite, and a latency sketch."""
+    """Totals of one worker: answers, those of them that failed or were not finite, and a latency sketch.
+
+    ``compared``: while it is on trial, or the release that a candidate on probation is compared with.
+    """
 
     count: int = 0
     errors: int = 0
     nonfinite: int = 0
     sketch: dict[int, int] = field(default_factory=dict)
+    compared: Compared | None = None
 
 
 class Listener(Protocol):
@@ -59,6 +84,9 @@ class Listener(Protocol):
 
     def worker_lost(self, number: int) -> None:
         """The worker's data socket broke."""
+
+    def worker_hung(self, number: int) -> None:
+        """The worker took too long over a request: it will not answer any more."""
 
     def front_failed(self, code: str, text: str) -> None:
         """The local API cannot be had."""
@@ -74,6 +102,8 @@ class Front:
         self._child: Child | None = None
         self._attached: dict[int, Attachment] = {}
         self._routes: dict[str, int] = {}
+        self._trials: dict[int, tuple[str, int]] = {}
+        self._batches: dict[int, int] = {}
         self._drains: dict[int, tuple[Callable[[], None], Timer]] = {}
         self._pause = _RESTART_S
         self.port: int | None = None
@@ -87,10 +117,26 @@ class Front:
         else:
             self._send_attach(attachment)
 
+    def batch(self, number: int, rows: int) -> None:
+        """A worker was found to run up to ``rows`` rows together."""
+        self._batches[number] = rows
+        self._send({"do": "batch", "worker": number, "rows": rows})
+
     def route(self, model: str, number: int) -> None:
         """From now on requests for ``model`` go to that worker, which is attached."""
         self._routes[model] = number
+        self._trials.pop(number, None)
         self._send({"do": "route", "model": model, "worker": number})
+
+    def try_beside(self, number: int, mode: str, share: int) -> None:
+        """Run that worker, which is attached, beside the one that its model is routed to; see the contract's Trial.
+
+        It ends when the model is routed to the worker, or the worker goes.
+        """
+        for other in [one for one in self._trials if self._attached[one].model == self._attached[number].model]:
+            del self._trials[other]
+        self._trials[number] = (mode, share)
+        self._send({"do": "trial", "worker": number, "mode": mode, "share": share})
 
     def unroute(self, model: str) -> None:
         """Let no request for ``model`` in."""
@@ -99,6 +145,8 @@ class Front:
 
     def detach(self, number: int, drained: Callable[[], None]) -> None:
         """Let a worker finish what it has; ``drained`` is called when it has, or after DRAIN_S."""
+        self._batches.pop(number, None)
+        self._trials.pop(number, None)
         if self._attached.pop(number, None) is None or self._child is None:
             drained()
             return
@@ -108,6 +156,8 @@ class Front:
     def forget(self, number: int) -> None:
         """A worker is dead. Its route stays for a while: requests wait there for the next one."""
         self._attached.pop(number, None)
+        self._trials.pop(number, None)
+        self._batches.pop(number, None)
         self._drained(number)
         self._send({"do": "detach", "worker": number})
 
@@ -120,12 +170,24 @@ class Front:
     def _start(self) -> None:
         self._child = Child(self._loop, "fleet_agent.front", self._received, self._ended)
         listen = self._listen
-        self._send({"do": "listen", "host": listen.host, "port": listen.port, "socket": listen.socket})
+        self._send(
+            {
+                "do": "listen",
+                "host": listen.host,
+                "port": listen.port,
+                "socket": listen.socket,
+                "token": listen.api.token_sha256,
+                "shared_memory": listen.api.shared_memory,
+                "limits": listen.api.limits,
+            }
+        )
         for attachment in self._attached.values():
             self._send_attach(attachment)
         for model, number in self._routes.items():
             if number in self._attached:
                 self._send({"do": "route", "model": model, "worker": number})
+        for number, (mode, share) in self._trials.items():
+            self._send({"do": "trial", "worker": number, "mode": mode, "share": share})
 
     def _send(self, body: dict[str, object]) -> None:
         if self._child is not None:
@@ -140,10 +202,15 @@ class Front:
             "release": attachment.release,
             "io": attachment.io,
             "runtime": attachment.runtime,
+            "load_ms": attachment.load_ms,
+            "rss": attachment.rss,
         }
+        labels = [] if attachment.labels is None else [attachment.labels]
         with attachment.connect() as ours:
             if self._child is not None:
-                self._child.send(body, [ours.fileno()])
+                self._child.send(body, [ours.fileno(), *labels])
+        if attachment.number in self._batches:
+            self._send({"do": "batch", "worker": attachment.number, "rows": self._batches[attachment.number]})
 
     def _received(self, message: ipc.Message) -> None:
         for fd in message.fds:
@@ -163,9 +230,13 @@ class Front:
             case "lost":
                 if int(body["worker"]) in self._attached:
                     self._listener.worker_lost(int(body["worker"]))
+            case "hung":
+                if int(body["worker"]) in self._attached:
+                    self._listener.worker_hung(int(body["worker"]))
             case _:
-                sketch = {int(bucket): int(count) for bucket, count in body["sketch"].items()}
-                numbers = Numbers(int(body["count"]), int(body["errors"]), int(body["nonfinite"]), sketch)
+                compared = Compared(**body["compared"]) if "compared" in body else None
+                count, errors, nonfinite = int(body["count"]), int(body["errors"]), int(body["nonfinite"])
+                numbers = Numbers(count, errors, nonfinite, body["sketch"], compared)
                 self._listener.worker_numbers(int(body["worker"]), numbers)
 
     def _ended(self, why: str) -> None:

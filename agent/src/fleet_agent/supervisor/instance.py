@@ -1,18 +1,31 @@
 """One worker as the supervisor knows it, from sealed memory to requests, and what its slot says about it."""
 
 import hashlib
+import math
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from dunlin_contract.manifest import Manifest
+from fleet_agent import ipc, locking
+from fleet_agent.config.workers import Settings
+from fleet_agent.errors import line
+from fleet_agent.sandbox import groups
+from fleet_agent.sandbox.record import Record
 from fleet_agent.slots import Layout, Slot
 from fleet_agent.supervisor.child import Child
-from fleet_agent.supervisor.front import Numbers
-from fleet_agent.supervisor.loop import Timer
+from fleet_agent.supervisor.front import Compared, Numbers
+from fleet_agent.supervisor.log import log
+from fleet_agent.supervisor.loop import Loop, Timer
 from fleet_agent.update.state import Copy
 
+_BATCHING = ("onnxruntime",)
+"""LiteRT is not among them: preparing a graph for another number of rows costs more than it gains."""
+_CODE_CHARS = 64
+_NOTE_CHARS = 200
 _RUNTIME_BYTES = 64 << 20
 """What a worker takes besides the model: an interpreter, numpy and a runtime (measured: 35 to 45 MB)."""
 
@@ -27,25 +40,47 @@ class Outcome:
     damaged: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Running:
+    """What a worker said when it had loaded its model. ``note``: why it does not run as agent.toml asks, or empty.
+
+    ``sandbox``: what it was confined by before it touched the model.
+    """
+
+    load_ms: int = 0
+    rss: int = 0
+    threads: int = 0
+    runs_on: str = ""
+    note: str = ""
+    locked: bool = False
+    sandbox: Record = field(default_factory=Record)
+
+
 GOOD = Outcome(True)
 Done = Callable[[Outcome], None]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Instance:
     """One release that is, or is about to be, in a worker.
 
-    ``memory``: the sealed model until the worker has it. ``data``: our end of its data socket until the front has it.
+    ``memory``: the sealed model until the worker has it, ``pinned`` where its pages are locked. ``labels``: names of
+    its classes, sealed too, for as long as it lives. ``data``: our end of its data socket until the front has it.
     ``step``: who waits for the worker's next word. ``before``: what it had answered when the last front died.
+    ``copies``: further workers of the same release, which share its requests. ``batch``: rows that it runs together.
     """
 
     number: int
     model: str
     slot: Slot
     copy: Copy
+    settings: Settings = field(default_factory=Settings)
     layout: Layout | None = None
     memory: int | None = None
+    pinned: locking.Pinned | None = None
+    labels: int | None = None
     child: Child | None = None
+    group: groups.Group | None = None
     data: socket.socket | None = None
     step: Done | None = None
     deadline: Timer | None = None
@@ -53,12 +88,101 @@ class Instance:
     attached: bool = False
     served: Numbers = field(default_factory=Numbers)
     before: Numbers = field(default_factory=Numbers)
+    running: Running = field(default_factory=Running)
+    batch: int = 1
+    copies: "list[Instance]" = field(default_factory=list)
+
+    def keep(self, fd: int) -> None:
+        """Keep the sealed model, in locked pages where that is possible, until the worker has it."""
+        self.memory = fd
+        if locking.possible():
+            # Without room for it the worker will fail to lock it too, and say so.
+            with suppress(OSError):
+                self.pinned = locking.Pinned(fd)
 
     def drop_memory(self) -> None:
         """Let go of the sealed model."""
+        if self.pinned is not None:
+            self.pinned.close()
+            self.pinned = None
         if self.memory is not None:
             os.close(self.memory)
             self.memory = None
+
+    def start(self, loop: Loop, said: Callable[[ipc.Message], None], died: Callable[[str], None]) -> None:
+        """Start a worker and give it the sealed model."""
+        assert self.layout is not None
+        assert self.memory is not None
+        variant = self.layout.variant
+        self.child = Child(loop, "fleet_agent.worker", said, lambda why: died(self._why(why)))
+        self.group = groups.confine(self.number, self.child.pid, self.settings.memory_mb)
+        self.data, theirs = socket.socketpair()
+        body = {
+            "do": "load",
+            "runtime": variant.fit.runtime,
+            "io": variant.io.to_cbor(),
+            "threads": self.settings.threads,
+            "cpus": list(self.settings.cpus),
+            "delegate": self.settings.delegate,
+            "account": self.settings.account,
+        }
+        labels = [] if self.labels is None else [self.labels]
+        with theirs:
+            self.child.send(body, [self.memory, theirs.fileno(), *labels])
+
+    def _why(self, why: str) -> str:
+        """Why the worker's process ended."""
+        if self.group is None or not self.group.starved:
+            return why
+        return f"{why}: it took more than {self.settings.memory_mb} MiB of memory; raise memory_mb in agent.toml"
+
+    def heard(self, message: ipc.Message) -> Outcome:
+        """What the worker's answer to a step means."""
+        body = message.body
+        if body.get("is") == "loaded":
+            self.loaded = True
+            # Its own pages are locked from here on.
+            self.drop_memory()
+            self.running = _running(body)
+            if self.running.note:
+                log(f"{self.model} {self.copy.version}: {self.running.note}")
+            return GOOD
+        if body.get("is") == "golden":
+            text = str(body.get("text", ""))
+            return GOOD if body.get("ok") is True else Outcome(False, "self-test", line(text))
+        # The model is in that process: nothing it says may be longer than what the journal and the server take.
+        code, text = line(str(body.get("code", "load-failed"))), line(str(body.get("text", "")))
+        return Outcome(False, code[:_CODE_CHARS], text)
+
+    def batched(self, message: ipc.Message) -> bool:
+        """Whether the worker says how many rows it may run together; then ``batch`` has it."""
+        if message.body.get("is") != "batch":
+            return False
+        rows = message.body.get("rows")
+        self.batch = rows if type(rows) is int and 1 <= rows <= self.settings.batch else 1
+        return True
+
+    @property
+    def batches(self) -> bool:
+        """Whether requests may run together, if golden samples agree: each input and output has a free first size."""
+        if self.layout is None or self.settings.batch < 2:
+            return False
+        variant = self.layout.variant
+        tensors = (*variant.io.inputs, *variant.io.outputs)
+        return variant.fit.runtime in _BATCHING and all(tensor.shape[:1] == (-1,) for tensor in tensors)
+
+    def end(self, gone: Callable[[], None] | None = None) -> None:
+        """End the worker at once, and let go of everything; ``gone`` is called when its memory is free."""
+        self.drop_memory()
+        if self.labels is not None:
+            os.close(self.labels)
+            self.labels = None
+        if self.data is not None:
+            self.data.close()
+        if self.child is not None:
+            self.child.close(gone)
+        elif gone is not None:
+            gone()
 
     def connect(self) -> socket.socket:
         """Our end of the worker's data socket: the one it was loaded with, or a new pair."""
@@ -88,16 +212,70 @@ def read_layout(slot: Slot, copy: Copy) -> Layout:
     return Layout(manifest, variant, [index[at : at + 32] for at in range(0, len(index), 32)])
 
 
+def _running(body: Mapping[str, object]) -> Running:
+    """The worker is not believed further than a sentence and a few numbers."""
+
+    def number(name: str) -> int:
+        value = body.get(name)
+        return max(0, int(value)) if isinstance(value, int | float) and math.isfinite(value) else 0
+
+    text = {name: line(str(body.get(name, "")))[:_NOTE_CHARS] for name in ("runs_on", "note")}
+    locked = body.get("locked") is True
+    sandbox = Record.from_map(body.get("sandbox")) or Record()
+    return Running(number("ms"), number("rss"), number("threads"), text["runs_on"], text["note"], locked, sandbox)
+
+
 def memory_need(layout: Layout) -> int:
-    """Memory that a worker will take: what the packager measured, else the model itself and a runtime."""
+    """Memory that one worker will take: what the packager measured, else the model itself and a runtime."""
     variant = layout.variant
     measured = max(variant.fit.memory_bytes, variant.budget.memory_bytes)
     return measured or _RUNTIME_BYTES + layout.manifest.payloads[layout.model.payload].installed_length
 
 
+def resident_bytes(pid: int) -> int:
+    """Memory of a process, pages that it shares with others counted too; 0 once it is gone."""
+    try:
+        pages = Path(f"/proc/{pid}/statm").read_text().split()[1]
+    except (OSError, IndexError):
+        return 0
+    return int(pages) * os.sysconf("SC_PAGE_SIZE")
+
+
 def total(one: Numbers, other: Numbers) -> Numbers:
     """Both numbers together."""
-    sketch = dict(one.sketch)
-    for bucket, count in other.sketch.items():
-        sketch[bucket] = sketch.get(bucket, 0) + count
-    return Numbers(one.count + other.count, one.errors + other.errors, one.nonfinite + other.nonfinite, sketch)
+    return Numbers(
+        one.count + other.count,
+        one.errors + other.errors,
+        one.nonfinite + other.nonfinite,
+        _merged(one.sketch, other.sketch),
+        _compared(one.compared, other.compared),
+    )
+
+
+def since(earlier: Numbers, now: Numbers) -> Numbers:
+    """What was counted after ``earlier``; all of ``now`` if that is another worker's, which counts from zero."""
+    if now.count < earlier.count:
+        return now
+    sketch = {bucket: count - earlier.sketch.get(bucket, 0) for bucket, count in now.sketch.items()}
+    errors, nonfinite = now.errors - earlier.errors, now.nonfinite - earlier.nonfinite
+    return Numbers(now.count - earlier.count, errors, nonfinite, sketch)
+
+
+def _compared(one: Compared | None, other: Compared | None) -> Compared | None:
+    if one is None or other is None:
+        return one or other
+    return Compared(
+        one.pairs + other.pairs,
+        one.agreed + other.agreed,
+        one.errors + other.errors,
+        one.shed + other.shed,
+        _merged(one.latency_us, other.latency_us),
+        _merged(one.distance, other.distance),
+    )
+
+
+def _merged(one: Mapping[int, int], other: Mapping[int, int]) -> dict[int, int]:
+    both = dict(one)
+    for bucket, count in other.items():
+        both[bucket] = both.get(bucket, 0) + count
+    return both

@@ -10,13 +10,14 @@ from dunlin_contract.fit import DeviceDescription
 from dunlin_contract.limits import LIMITS
 from dunlin_contract.reported import ModelState, Reported
 from dunlin_contract.settings import Settings
-from dunlin_contract.telemetry import ModelTelemetry, Telemetry
+from dunlin_contract.telemetry import Comparison, ModelTelemetry, Telemetry
 from fleet_agent import __version__, device
 from fleet_agent.clock import Clock
 from fleet_agent.journal import Journal
 from fleet_agent.supervisor.directives import Directives
 from fleet_agent.supervisor.downloads import Downloads
 from fleet_agent.supervisor.fetching import Fetching
+from fleet_agent.supervisor.front import Compared
 from fleet_agent.supervisor.link import Link
 from fleet_agent.supervisor.log import log
 from fleet_agent.supervisor.loop import Loop, Timer
@@ -51,7 +52,7 @@ class Sources:
 def _live_state(sources: Sources, name: str, state: State) -> ModelState:
     """One model with the numbers of this moment."""
     have, need = sources.downloads.progress(name)
-    slot = state.trial if state.phase == Phase.PROBATION else state.active
+    slot = state.trial if state.phase in (Phase.TRIAL, Phase.PROBATION) else state.active
     return replace(
         model_state(state),
         served=sources.serving.numbers(name, slot).count,
@@ -95,6 +96,24 @@ def report(sources: Sources) -> bytes:
     return data
 
 
+def _comparison(sources: Sources, name: str, state: State) -> Comparison | None:
+    """How the candidate on trial does beside the release that serves."""
+    if state.phase != Phase.TRIAL or state.mode == "standby" or state.candidate is None:
+        return None
+    compared = sources.serving.numbers(name, state.trial).compared or Compared()
+    return Comparison(
+        candidate=state.candidate,
+        mode=state.mode,
+        pairs=compared.pairs,
+        agreed=compared.agreed,
+        errors=compared.errors,
+        shed=compared.shed,
+        latency_us=compared.latency_us,
+        distance=compared.distance,
+        memory_bytes=sources.serving.memory_bytes(name, state.trial),
+    )
+
+
 def telemetry(sources: Sources) -> Telemetry:
     """Counters since each worker was loaded."""
     models = {}
@@ -104,7 +123,11 @@ def telemetry(sources: Sources) -> Telemetry:
         if copy is not None and sources.serving.ready(name):
             numbers = sources.serving.numbers(name, slot)
             models[name] = ModelTelemetry(
-                release=copy.release, count=numbers.count, errors=numbers.errors, latency_us=numbers.sketch
+                release=copy.release,
+                count=numbers.count,
+                errors=numbers.errors,
+                latency_us=numbers.sketch,
+                comparison=_comparison(sources, name, state),
             )
     load = int(os.getloadavg()[0] * 1000)
     return Telemetry(models=models, memory_bytes=device.used_memory(), load_permille=min(load, 1_000_000))

@@ -5,18 +5,28 @@ A known-good release goes up by :meth:`Serving.serve`, which also routes to it, 
 """
 
 import itertools
-import os
-import socket
 from collections.abc import Callable
 from functools import partial
 from typing import Protocol
 
+from dunlin_contract.sketch import Sketch
 from fleet_agent import ipc
-from fleet_agent.errors import StorageError, line
+from fleet_agent.config.workers import Workers
+from fleet_agent.errors import StorageError
 from fleet_agent.slots import Part, Slot
-from fleet_agent.supervisor.child import Child
+from fleet_agent.supervisor.copies import Copies, Means
 from fleet_agent.supervisor.front import Attachment, Front, Listen, Numbers
-from fleet_agent.supervisor.instance import GOOD, DamagedError, Done, Instance, Outcome, memory_need, read_layout, total
+from fleet_agent.supervisor.instance import (
+    GOOD,
+    DamagedError,
+    Done,
+    Instance,
+    Outcome,
+    memory_need,
+    read_layout,
+    resident_bytes,
+    total,
+)
 from fleet_agent.supervisor.loop import Loop
 from fleet_agent.supervisor.unlocking import Answer, Unlocker
 from fleet_agent.update.state import Copy
@@ -25,8 +35,6 @@ _LOAD_S = 300.0
 _TEST_S = 600.0
 _PAUSES_S = (0.0, 1.0, 2.0, 5.0, 15.0, 60.0)
 _HEALTHY_S = 60.0
-_CODE_CHARS = 64
-_THREADS = max(1, min(4, os.cpu_count() or 1))
 
 
 class Listener(Protocol):
@@ -46,14 +54,24 @@ class Serving:
     """All workers of the device, the front before them, and the routes between."""
 
     def __init__(
-        self, loop: Loop, unlocker: Unlocker, listen: Listen, room: Callable[[], int], listener: Listener
+        self,
+        loop: Loop,
+        unlocker: Unlocker,
+        listen: Listen,
+        room: Callable[[], int],
+        listener: Listener,
+        workers: Workers,
     ) -> None:
         self._loop = loop
         self._unlocker = unlocker
         self._room = room
         self._listener = listener
+        self._workers = workers
         self.front = Front(loop, listen, self)
         self._numbers = itertools.count(1)
+        self._copies = Copies(
+            Means(loop, self.front, self._numbers, self._unlock, self._start, self._attach, self._first, self._current)
+        )
         self._instances: dict[tuple[str, str], Instance] = {}
         self._routes: dict[str, str] = {}
         self._retiring: dict[str, dict[int, Instance]] = {}
@@ -65,7 +83,7 @@ class Serving:
     def stage(self, slot: Slot, copy: Copy, done: Done) -> None:
         """Decrypt the model into sealed memory."""
         self._drop(slot.model, slot.name)
-        instance = Instance(next(self._numbers), slot.model, slot, copy)
+        instance = Instance(next(self._numbers), slot.model, slot, copy, self._workers.of(slot.model))
         self._instances[slot.model, slot.name] = instance
         try:
             instance.layout = read_layout(slot, copy)
@@ -100,6 +118,14 @@ class Serving:
         elif instance.loaded:
             self._route(instance)
 
+    def try_beside(self, model: str, slot: str, mode: str, share: int) -> None:
+        """Run the slot's loaded worker beside the one that serves, and count anew how they compare."""
+        instance = self._instances[model, slot]
+        if not instance.attached:
+            self._attach(instance)
+        instance.before.compared = instance.served.compared = None
+        self.front.try_beside(instance.number, mode, share)
+
     def unserve(self, model: str) -> None:
         """Let no request for the model in."""
         self._routes.pop(model, None)
@@ -112,13 +138,14 @@ class Serving:
         if instance is None:
             return
         self._forget_steps(instance)
-        self._retiring.setdefault(model, {})[instance.number] = instance
-        # Not before the process has ended is there room for the next.
-        end = partial(self._end, instance, lambda: self._retired(instance))
-        if instance.attached:
-            self.front.detach(instance.number, end)
-        else:
-            end()
+        for one in (instance, *instance.copies):
+            self._retiring.setdefault(model, {})[one.number] = one
+            # Not before the process has ended is there room for the next.
+            end = partial(one.end, partial(self._retired, one))
+            if one.attached:
+                self.front.detach(one.number, end)
+            else:
+                end()
 
     def kill(self, model: str) -> None:
         """End every worker of the model at once, with what it is doing."""
@@ -127,13 +154,49 @@ class Serving:
             self._drop(*key)
         # Also those that were still to finish what they have: they hold the model in memory.
         for instance in self._retiring.pop(model, {}).values():
-            self._end(instance)
+            instance.end()
         self._waiting.pop(model, None)
 
     def numbers(self, model: str, slot: str | None) -> Numbers:
-        """What the slot's worker has answered since it was loaded."""
+        """What the slot's workers have answered since the release was loaded."""
+        served = Numbers()
         instance = self._instances.get((model, slot or ""))
-        return instance.served if instance is not None else Numbers()
+        for one in (instance, *instance.copies) if instance is not None else ():
+            served = total(served, one.served)
+        return served
+
+    def about(self, model: str) -> dict[str, object]:
+        """How the release that serves runs here, for status."""
+        instance = self._instances.get((model, self._routes.get(model, "")))
+        if instance is None or not instance.loaded:
+            return {}
+        running = instance.running
+        served = self.numbers(model, instance.slot.name)
+        sketch = Sketch(served.sketch)
+        return {
+            "version": instance.copy.version,
+            "release": instance.copy.release.hex(),
+            "errors": served.errors,
+            "p50_us": round(sketch.quantile(0.5)),
+            "p95_us": round(sketch.quantile(0.95)),
+            "workers": 1 + sum(copy.attached for copy in instance.copies),
+            "batch": instance.batch,
+            "threads": running.threads,
+            "runs_on": running.runs_on,
+            "note": running.note,
+            "locked": running.locked,
+            "sandbox": running.sandbox.to_map(),
+        }
+
+    def memory_bytes(self, model: str, slot: str | None) -> int:
+        """What the slot's worker has in memory now."""
+        instance = self._instances.get((model, slot or ""))
+        return resident_bytes(instance.child.pid) if instance is not None and instance.child is not None else 0
+
+    def runs(self, model: str, slot: str | None) -> bool:
+        """Whether the slot's worker takes requests, routed to or not."""
+        instance = self._instances.get((model, slot or ""))
+        return instance is not None and instance.attached
 
     def budget_us(self, model: str, slot: str) -> int:
         """What the packager promised of the loaded variant's 95th percentile, in microseconds."""
@@ -164,10 +227,16 @@ class Serving:
         if instance is not None:
             self._died(instance, "its data socket broke")
 
+    def worker_hung(self, number: int) -> None:
+        instance = self._by_number(number)
+        if instance is not None:
+            self._died(instance, "it gave no answer in time")
+
     def front_failed(self, code: str, text: str) -> None:
         for instance in self._instances.values():
-            # The next front counts from zero.
-            instance.before = instance.served
+            for one in (instance, *instance.copies):
+                # The next front counts from zero.
+                one.before = one.served
         self._listener.front_failed(code, text)
 
     # Bringing up, step by step.
@@ -207,37 +276,52 @@ class Serving:
         self._loop.after(_PAUSES_S[min(times, len(_PAUSES_S) - 1)], start)
 
     def _staged(self, instance: Instance, answer: Answer, done: Done) -> None:
-        if not self._current(instance):
+        if not self._unlocked(instance, answer, done):
             return
+        instance.keep(answer.take_fd())
+        labels = instance.layout.labels if instance.layout is not None else None
+        if labels is None:
+            done(GOOD)
+        else:
+            self._unlock(instance, labels, lambda answer: self._labelled(instance, answer, done))
+
+    def _labelled(self, instance: Instance, answer: Answer, done: Done) -> None:
+        if self._unlocked(instance, answer, done):
+            instance.labels = answer.take_fd()
+            done(GOOD)
+
+    def _unlocked(self, instance: Instance, answer: Answer, done: Done) -> bool:
+        if not self._current(instance):
+            return False
         if not answer.ok:
             damaged = answer.refused or answer.code == "keystore"
             self._fail(instance, Outcome(False, answer.code, answer.text, damaged), done)
-            return
-        instance.memory = answer.take_fd()
-        done(GOOD)
+        return answer.ok
 
     def _load(self, instance: Instance, done: Done) -> None:
         if not self._current(instance) or instance.memory is None or instance.layout is None:
             return
-        need, room = memory_need(instance.layout), self._room()
-        if need > room:
-            text = f"{instance.model} needs {need >> 20} MiB of memory, {room >> 20} MiB are free"
+        count, room = instance.settings.workers, self._room()
+        need, allowed = memory_need(instance.layout), instance.settings.memory_mb << 20
+        if 0 < allowed < need:
+            text = f"a worker of {instance.model} needs {need >> 20} MiB of memory, agent.toml allows {allowed >> 20}"
+            self._fail(instance, Outcome(False, "memory", f"{text}: raise memory_mb"), done)
+            return
+        if need * count > room:
+            workers = f" for {count} workers" if count > 1 else ""
+            text = f"{instance.model} needs {need * count >> 20} MiB of memory{workers}, {room >> 20} MiB are free"
             # Staged memory is kept: the answer may be to make room and try again.
             done(Outcome(False, "no-room", text))
             return
-        variant = instance.layout.variant
-        instance.child = Child(
+        self._start(instance)
+        self._expect(instance, done, _LOAD_S)
+
+    def _start(self, instance: Instance) -> None:
+        instance.start(
             self._loop,
-            "fleet_agent.worker",
             lambda message: self._worker_said(instance, message),
             lambda why: self._died(instance, f"it was {why}"),
         )
-        instance.data, theirs = socket.socketpair()
-        body = {"do": "load", "runtime": variant.fit.runtime, "io": variant.io.to_cbor(), "threads": _THREADS}
-        with theirs:
-            instance.child.send(body, [instance.memory, theirs.fileno()])
-        instance.drop_memory()
-        self._expect(instance, done, _LOAD_S)
 
     def _test(self, instance: Instance, answer: Answer, started: Callable[[], None], done: Done) -> None:
         if not self._current(instance) or instance.layout is None or instance.child is None:
@@ -274,58 +358,94 @@ class Serving:
 
     def _worker_said(self, instance: Instance, message: ipc.Message) -> None:
         ipc.close_all(message.fds)
-        if not self._current(instance):
+        first = self._first(instance)
+        if first is None and not self._current(instance):
+            return
+        if instance.attached and instance.batched(message):
+            self.front.batch(instance.number, instance.batch)
+            return
+        if first is not None:
+            self._copies.said(instance, message)
             return
         if instance.step is None:
             self._died(instance, "it spoke out of turn")
             return
         done = self._forget_steps(instance)
-        body = message.body
-        if body.get("is") == "loaded":
-            instance.loaded = True
-            outcome = GOOD
-        elif body.get("is") == "golden":
-            text = str(body.get("text", ""))
-            outcome = GOOD if body.get("ok") is True else Outcome(False, "self-test", line(text))
-        else:
-            # The model is in that process: nothing it says may be longer than what the journal and the server take.
-            outcome = Outcome(
-                False, line(str(body.get("code", "load-failed")))[:_CODE_CHARS], line(str(body.get("text", "")))
-            )
+        outcome = instance.heard(message)
         if not outcome.ok:
             self._drop(instance.model, instance.slot.name)
         if done is not None:
             done(outcome)
 
     def _died(self, instance: Instance, why: str) -> None:
+        model, slot = instance.model, instance.slot.name
+        if self._first(instance) is not None:
+            self._copies.died(instance, why)
+            if instance.attached:
+                self._listener.worker_died(model, slot, why)
+            return
         if not self._current(instance):
             return
         done = self._forget_steps(instance)
-        self._drop(instance.model, instance.slot.name)
+        successor = next((copy for copy in instance.copies if copy.attached), None)
+        if successor is not None:
+            self._succeed(instance, successor)
+        else:
+            self._drop(model, slot)
         if done is not None:
             done(Outcome(False, "crash", f"the worker died: {why}"))
-        elif self._listener.worker_died(instance.model, instance.slot.name, why):
-            self._again(instance.slot, instance.copy)
+        elif self._listener.worker_died(model, slot, why):
+            if successor is not None:
+                self._copies.keep_soon(successor)
+            else:
+                self._again(instance.slot, instance.copy)
+
+    def _succeed(self, dead: Instance, successor: Instance) -> None:
+        """A copy takes the place of the first worker, with what both have answered."""
+        successor.copies = [copy for copy in dead.copies if copy is not successor]
+        successor.before = total(successor.before, dead.served)
+        successor.served = total(successor.served, dead.served)
+        self._instances[dead.model, dead.slot.name] = successor
+        if self._routes.get(dead.model) == dead.slot.name:
+            self.front.route(successor.model, successor.number)
+        dead.end()
+        self.front.forget(dead.number)
 
     def _route(self, instance: Instance) -> None:
         if not instance.attached:
-            instance.attached = True
-            variant = instance.layout.variant if instance.layout else None
-            assert variant is not None
-            self.front.attach(
-                Attachment(
-                    instance.number,
-                    instance.model,
-                    instance.copy.version,
-                    instance.copy.release,
-                    variant.io.to_cbor(),
-                    variant.fit.runtime,
-                    instance.connect,
-                )
-            )
+            self._attach(instance)
+        self._copies.keep(instance)
         self.front.route(instance.model, instance.number)
         key = (instance.model, instance.slot.name)
         self._loop.after(_HEALTHY_S, lambda: self._restarts.pop(key, None) if self._current(instance) else None)
+
+    def _attach(self, instance: Instance) -> None:
+        """Make a worker known to the front; find out whether its requests may run together while it serves already."""
+        assert instance.layout is not None
+        instance.attached = True
+        variant = instance.layout.variant
+        self.front.attach(
+            Attachment(
+                instance.number,
+                instance.model,
+                instance.copy.version,
+                instance.copy.release,
+                variant.io.to_cbor(),
+                variant.fit.runtime,
+                instance.connect,
+                load_ms=instance.running.load_ms,
+                rss=instance.running.rss,
+                labels=instance.labels,
+            )
+        )
+        if instance.batches:
+            self._unlock(instance, instance.layout.golden, lambda answer: self._try_batches(instance, answer))
+
+    def _try_batches(self, instance: Instance, answer: Answer) -> None:
+        if answer.ok and instance.child is not None and instance.layout is not None:
+            tolerance = instance.layout.variant.golden.tolerance
+            body = {"do": "batch", "rows": instance.settings.batch, "tolerance": tolerance}
+            instance.child.send(body, answer.fds[:1])
 
     # Ends.
 
@@ -339,18 +459,10 @@ class Serving:
         instance = self._instances.pop((model, slot), None)
         if instance is not None:
             self._forget_steps(instance)
-            self._end(instance)
-            if instance.attached:
-                self.front.forget(instance.number)
-
-    def _end(self, instance: Instance, gone: Callable[[], None] | None = None) -> None:
-        instance.drop_memory()
-        if instance.data is not None:
-            instance.data.close()
-        if instance.child is not None:
-            instance.child.close(gone)
-        elif gone is not None:
-            gone()
+            for one in (instance, *instance.copies):
+                one.end()
+                if one.attached:
+                    self.front.forget(one.number)
 
     def _retired(self, instance: Instance) -> None:
         leaving = self._retiring.get(instance.model, {})
@@ -369,5 +481,10 @@ class Serving:
     def _current(self, instance: Instance) -> bool:
         return self._instances.get((instance.model, instance.slot.name)) is instance
 
+    def _first(self, copy: Instance) -> Instance | None:
+        """The worker beside which ``copy`` runs; None for one that is no copy."""
+        return next((one for one in self._instances.values() if copy in one.copies), None)
+
     def _by_number(self, number: int) -> Instance | None:
-        return next((one for one in self._instances.values() if one.number == number), None)
+        every = (one for first in self._instances.values() for one in (first, *first.copies))
+        return next((one for one in every if one.number == number), None)

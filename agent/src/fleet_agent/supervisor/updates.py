@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
-from dunlin_contract.directive import Desired
+from dunlin_contract.directive import Desired, Trial
 from dunlin_contract.event import Event
 from dunlin_contract.settings import Settings
 from dunlin_contract.sketch import Sketch
@@ -15,7 +15,8 @@ from fleet_agent.journal import Journal
 from fleet_agent.paths import Paths
 from fleet_agent.slots import Plan, Slot
 from fleet_agent.supervisor.downloads import Downloads
-from fleet_agent.supervisor.instance import Outcome
+from fleet_agent.supervisor.front import Compared, Numbers
+from fleet_agent.supervisor.instance import Outcome, since
 from fleet_agent.supervisor.log import log
 from fleet_agent.supervisor.loop import Loop, Timer
 from fleet_agent.supervisor.planning import Planning, Refusal
@@ -24,11 +25,13 @@ from fleet_agent.supervisor.unlocking import Unlocker
 from fleet_agent.update import effects as do
 from fleet_agent.update import events as on
 from fleet_agent.update.machine import step
-from fleet_agent.update.probation import Observed, judge
+from fleet_agent.update.probation import Observed, Verdict, judge, judge_answers
 from fleet_agent.update.state import SLOTS, Phase, State
 
 _LOOK_S = 0.5
 _RETRY_S = 10.0
+_COMPARED = 100
+"""Permille of the requests that the release before answers too while its successor is on probation."""
 _CRASH_LOOP = 3
 _CRASH_MEMORY_S = 1800.0
 
@@ -57,6 +60,7 @@ class Updates:
         self._changed = changed
         self.states: dict[str, State] = tools.journal.models()
         self._desired: Mapping[str, Desired] = {}
+        self._trials: Mapping[str, Trial] = {}
         self._plans: dict[str, Plan] = {}
         self._watches: dict[str, Timer] = {}
         self._crashes: dict[str, list[float]] = {}
@@ -64,9 +68,9 @@ class Updates:
 
     # What others tell.
 
-    def boot(self, desired: Mapping[str, Desired]) -> None:
-        """Take up every model where the journal left it; ``desired`` is that of the last accepted directive."""
-        self._desired = desired
+    def boot(self, desired: Mapping[str, Desired], trials: Mapping[str, Trial]) -> None:
+        """Take up every model where the journal left it; the rest is the last accepted directive's."""
+        self._desired, self._trials = desired, trials
         self._sweep()
         for model in list(self.states):
             self.feed(model, on.Booted())
@@ -78,9 +82,12 @@ class Updates:
         for model in sorted((folders | {key.stem for key in paths.keystore.glob("*.storage")}) - set(self.states)):
             self._remove(model)
 
-    def follow(self, desired: Mapping[str, Desired], *, new_epoch: bool, renewed: bool) -> None:
+    def follow(
+        self, desired: Mapping[str, Desired], trials: Mapping[str, Trial], *, new_epoch: bool, renewed: bool
+    ) -> None:
         """Follow a directive; ``renewed``: it is a new one, which renews every lease."""
         before, self._desired = self._desired, desired
+        trials_before, self._trials = self._trials, trials
         if new_epoch:
             self._forget_floors()
         for model in sorted(set(self.states) - set(desired)):
@@ -88,11 +95,17 @@ class Updates:
         for model, wanted in sorted(desired.items()):
             if renewed:
                 self.feed(model, on.LeaseRenewed())
-            last = before.get(model)
-            new_grant = last is not None and last.release == wanted.release and last.grant != wanted.grant
+            granted = _new_grant(before.get(model), wanted)
             # A model that comes back has the floor that it left with.
             floor = wanted.floor if model in self.states else max(wanted.floor, self._tools.journal.floor(model))
-            self.feed(model, on.Desired(wanted.release, floor, new_epoch, new_grant))
+            self.feed(model, on.Desired(wanted.release, floor, new_epoch, granted))
+            trial = trials.get(model)
+            if trial is None:
+                self.feed(model, on.NoTrial())
+                continue
+            last, candidate = trials_before.get(model), trial.candidate
+            granted = _new_grant(last.candidate if last is not None else None, candidate)
+            self.feed(model, on.Trial(candidate.release, candidate.floor, trial.mode, trial.share, granted))
 
     def _forget_floors(self) -> None:
         try:
@@ -141,11 +154,15 @@ class Updates:
 
     def _feed_again(self, model: str, event: on.Event) -> None:
         """Unless what was desired then is not desired any more: an older directive must not come after a newer."""
-        wanted = self._desired.get(model)
+        wanted, trial = self._desired.get(model), self._trials.get(model)
         match event:
             case on.Desired(release) if wanted is None or wanted.release != release:
                 return
             case on.Undesired() if wanted is not None:
+                return
+            case on.Trial(release) if trial is None or trial.candidate.release != release:
+                return
+            case on.NoTrial() if trial is not None:
                 return
         self.feed(model, event)
 
@@ -246,8 +263,11 @@ class Updates:
                 copy = self.states[model].copy(slot)
                 assert copy is not None
                 tools.serving.serve(self._slot(model, slot), copy)
+            case do.Try(slot, run, mode, share):
+                tools.serving.try_beside(model, slot, mode, share)
+                self._watch_trial(model, slot, run)
             case do.Watch(slot, run):
-                self._watch(model, slot, run)
+                self._watch_probation(model, slot, run)
             case do.Unserve():
                 tools.serving.unserve(model)
             case do.Retire(slot):
@@ -260,8 +280,10 @@ class Updates:
                 assert isinstance(effect, do.Note), "only a note is done already: it went into the journal"
 
     def _plan(self, model: str, release: bytes) -> None:
-        wanted = self._desired.get(model)
-        if wanted is None or wanted.release != release:
+        trial = self._trials.get(model)
+        named = (self._desired.get(model), trial.candidate if trial is not None else None)
+        wanted = next((one for one in named if one is not None and one.release == release), None)
+        if wanted is None:
             # A damaged release that no directive names any more: its objects are nowhere to be asked for.
             refused = on.PlanRefused(release, "not-desired", "no directive names this release any more")
             self._tools.loop.post(partial(self.feed, model, refused))
@@ -308,30 +330,62 @@ class Updates:
         for order in ("destroy", "forget"):
             self._tools.unlocker.ask({"do": order, "model": model}, lambda _: None)
 
-    def _watch(self, model: str, slot: str, run: int) -> None:
-        began = self._tools.clock.since_boot()
-        budget_us = self._tools.serving.budget_us(model, slot)
+    def _watch_probation(self, model: str, slot: str, run: int) -> None:
+        serving, active = self._tools.serving, self.states[model].active
+        if active is not None and serving.runs(model, active):
+            # The release before is still there: what it would have said is worth knowing while it can come back.
+            serving.try_beside(model, active, "shadow", _COMPARED)
+        budget_us = serving.budget_us(model, slot)
+
+        def judged(seen: Observed) -> Verdict:
+            return judge(seen, budget_us, self._settings())
+
+        self._watch(model, slot, run, Phase.PROBATION, judged)
+
+    def _watch_trial(self, model: str, slot: str, run: int) -> None:
+        """A candidate on trial is judged here only by what no server need be asked about."""
+        self._watch(model, slot, run, Phase.TRIAL, judge_answers)
+
+    def _watch(self, model: str, slot: str, run: int, phase: Phase, judged: Callable[[Observed], Verdict]) -> None:
+        tools = self._tools
+        began = tools.clock.since_boot()
+        # On trial it may have answered thousands of copies, which say nothing of how it serves.
+        earlier = tools.serving.numbers(model, slot)
 
         def look() -> None:
             state = self.states.get(model)
-            if state is None or state.run != run or state.phase != Phase.PROBATION:
+            if state is None or state.run != run or state.phase != phase:
                 return
-            numbers = self._tools.serving.numbers(model, slot)
-            elapsed = self._tools.clock.since_boot() - began
-            sketch = Sketch(numbers.sketch)
-            seen = Observed(elapsed, numbers.count, numbers.errors, numbers.nonfinite, sketch)
-            verdict = judge(seen, budget_us, self._settings())
+            numbers = since(earlier, tools.serving.numbers(model, slot))
+            other = tools.serving.numbers(model, state.active) if phase == Phase.PROBATION else Numbers()
+            verdict = judged(_observed(tools.clock.since_boot() - began, numbers, other))
             if verdict.passed is None:
-                self._watches[model] = self._tools.loop.after(_LOOK_S, look)
+                self._watches[model] = tools.loop.after(_LOOK_S, look)
             elif verdict.passed:
                 self.feed(model, on.ProbationPassed(run))
-            else:
+            elif phase == Phase.PROBATION:
                 self.feed(model, on.ProbationFailed(run, verdict.code, verdict.text))
+            else:
+                self.feed(model, on.TrialFailed(run, verdict.code, verdict.text))
 
         self._unwatch(model)
-        self._watches[model] = self._tools.loop.after(_LOOK_S, look)
+        self._watches[model] = tools.loop.after(_LOOK_S, look)
 
     def _unwatch(self, model: str) -> None:
         timer = self._watches.pop(model, None)
         if timer is not None:
             timer.cancel()
+
+
+def _new_grant(before: Desired | None, wanted: Desired) -> bool:
+    """Whether the directive before named the same release with another grant."""
+    return before is not None and before.release == wanted.release and before.grant != wanted.grant
+
+
+def _observed(elapsed_s: float, numbers: Numbers, other: Numbers) -> Observed:
+    """What a release did, and how it compares with the ``other`` one that is still loaded."""
+    compared = other.compared or Compared()
+    sketch = Sketch(numbers.sketch)
+    return Observed(
+        elapsed_s, numbers.count, numbers.errors, numbers.nonfinite, sketch, compared.pairs, compared.agreed
+    )

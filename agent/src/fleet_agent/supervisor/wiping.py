@@ -56,7 +56,10 @@ class Intent(Record):
 
 @dataclass(slots=True)
 class Parts:
-    """What a wipe works with. ``done`` is called when its receipt is in the journal."""
+    """What a wipe works with. ``done`` is called when its receipt is in the journal.
+
+    ``forget`` destroys results and captures of a model. It raises StorageError.
+    """
 
     loop: Loop
     paths: Paths
@@ -68,6 +71,7 @@ class Parts:
     device: str
     done: Callable[[], None]
     refused: Callable[[str, str, str], None]
+    forget: Callable[[str], None]
 
 
 class Wiping:
@@ -205,6 +209,7 @@ class Wiping:
 
     def _erase(self, intent: Intent) -> None:
         for target in intent.targets:
+            self._parts.forget(target.model)
             for slot in SLOTS:
                 gone = Slot(self._parts.paths, self._parts.journal, target.model, slot).erase()
                 intent = replace(intent, files=intent.files + gone[0], size=intent.size + gone[1])

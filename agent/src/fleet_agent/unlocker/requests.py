@@ -18,7 +18,7 @@ from dunlin_contract.rules import Rule, refuse, require
 from dunlin_contract.schema import Record
 from fleet_agent.paths import Paths
 from fleet_agent.unlocker.keystore import Keystore, KeystoreError, seal, unseal
-from fleet_agent.unlocker.payloads import sealed_memory, unlock
+from fleet_agent.unlocker.payloads import Unlocked, sealed_memory
 
 _BLOB_BYTES = LIMITS.directive_bytes + 4096
 
@@ -61,11 +61,16 @@ def check_chain(chain: tuple[bytes, ...], ca_der: bytes, device: str, key: keys.
 
 
 class Requests:
-    """Answers by name. An answer's map goes into the reply; memory files are appended to ``out``."""
+    """Answers by name. An answer's map goes into the reply; memory files are appended to ``out``.
 
-    def __init__(self, paths: Paths, keystore: Keystore) -> None:
+    ``locked``: pages may be locked here.
+    """
+
+    def __init__(self, paths: Paths, keystore: Keystore, *, locked: bool) -> None:
         self._paths = paths
         self._keystore = keystore
+        self._locked = locked
+        self._unlocked: Unlocked | None = None
         self._answers: dict[str, Callable[[dict[str, Any], list[int], list[int]], dict[str, object]]] = {
             "verify": self._verify,
             "root": self._root_in_force,
@@ -83,6 +88,10 @@ class Requests:
 
     def answer(self, body: dict[str, Any], fds: list[int], out: list[int]) -> dict[str, object]:
         """One answer. Raises ContractError, KeystoreError, StorageError."""
+        if self._unlocked is not None:
+            # Whoever asks again has taken what came before.
+            self._unlocked.release()
+            self._unlocked = None
         return self._answers[str(body["do"])](body, fds, out)
 
     def _root(self) -> Root:
@@ -128,7 +137,9 @@ class Requests:
         cek = unseal(key, body["cek"], body["release"])
         if cek is None:
             refuse(Rule.CHUNK_OPEN, "the sealed content key does not open: damaged, or of another release")
-        out.append(unlock(fds[0], body["offset"], Payload.from_cbor(body["payload"]), cek))
+        payload = Payload.from_cbor(body["payload"])
+        self._unlocked = Unlocked(fds[0], body["offset"], payload, cek, locked=self._locked)
+        out.append(self._unlocked.fd)
         return {}
 
     def _storage_key(self, body: dict[str, Any], _: list[int], __: list[int]) -> dict[str, object]:

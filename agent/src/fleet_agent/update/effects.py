@@ -52,6 +52,16 @@ class Test:
 
 
 @dataclass(frozen=True, slots=True)
+class Try:
+    """Run the tested candidate in ``slot`` beside the release that serves, as the contract's Trial says."""
+
+    slot: str
+    run: int
+    mode: str
+    share: int
+
+
+@dataclass(frozen=True, slots=True)
 class Watch:
     """Judge the release that serves from ``slot`` by its real requests."""
 
@@ -101,5 +111,18 @@ class Note:
 
 
 Effect = (
-    Plan | Download | CancelFetch | Stage | Load | Test | Watch | Serve | Unserve | Retire | Discard | Remove | Note
+    Plan
+    | Download
+    | CancelFetch
+    | Stage
+    | Load
+    | Test
+    | Try
+    | Watch
+    | Serve
+    | Unserve
+    | Retire
+    | Discard
+    | Remove
+    | Note
 )

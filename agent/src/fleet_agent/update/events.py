@@ -28,6 +28,25 @@ class Undesired:
 
 
 @dataclass(frozen=True, slots=True)
+class Trial:
+    """A directive names ``release`` as a candidate beside the desired one, in ``mode``, for ``share`` permille.
+
+    ``floor`` and ``new_grant`` as in Desired.
+    """
+
+    release: bytes
+    floor: int
+    mode: str
+    share: int
+    new_grant: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class NoTrial:
+    """A directive names no candidate beside the desired release."""
+
+
+@dataclass(frozen=True, slots=True)
 class Planned:
     """The candidate's manifest is genuine, a variant fits, its grant opens."""
 
@@ -146,6 +165,8 @@ Event = (
     Booted
     | Desired
     | Undesired
+    | Trial
+    | NoTrial
     | Planned
     | PlanRefused
     | Downloaded

@@ -17,17 +17,21 @@ class Phase(StrEnum):
     STAGED = "staged"
     LOADED = "loaded"
     TESTING = "testing"
+    TRIAL = "trial"
     PROBATION = "probation"
     COMMITTED = "committed"
     ROLLED_BACK = "rolled-back"
     REFUSED = "refused"
 
 
-RUNNING = frozenset({Phase.STAGED, Phase.LOADED, Phase.TESTING, Phase.PROBATION})
+RUNNING = frozenset({Phase.STAGED, Phase.LOADED, Phase.TESTING, Phase.TRIAL, Phase.PROBATION})
 """Phases in which the candidate has (or is about to have) a process."""
 
 UNDERWAY = RUNNING | {Phase.PLANNED, Phase.DOWNLOADING, Phase.VERIFIED}
 """Phases from which the candidate may still come to serve."""
+
+MODES = ("shadow", "split", "standby")
+"""What a candidate beside the desired release does; the contract's Trial says it in full."""
 
 SLOTS = ("a", "b")
 
@@ -55,6 +59,9 @@ class State(Record):
     ``text`` say why. ``run`` numbers the attempts to bring a candidate up, so that news of an earlier attempt is told
     from news of this one. ``halted``: the lease ran out and nothing may serve. ``stopped_first``: the known-good
     release was stopped to make room for the candidate.
+
+    ``beside``: the release that a directive wants on trial beside the desired one, with its ``mode`` and ``share``
+    (permille of the requests). It is the candidate only while the desired release is active.
     """
 
     format: int = format_version(default=1)
@@ -74,6 +81,9 @@ class State(Record):
     restarts: int = at(14, uint(255), default=0)
     halted: bool = at(15, boolean, default=False)
     stopped_first: bool = at(16, boolean, default=False)
+    beside: bytes | None = at(17, octets(DIGEST_BYTES), default=None)
+    mode: str = at(18, one_of(*MODES), default=MODES[0])
+    share: int = at(19, uint(1000, 1), default=1000)
 
     def copy(self, slot: str | None) -> Copy | None:
         """What ``slot`` holds."""
@@ -83,6 +93,11 @@ class State(Record):
     def spare(self) -> str:
         """The slot that may be overwritten: never the one of the known-good release."""
         return "b" if self.active == "a" else "a"
+
+    @property
+    def on_trial(self) -> bool:
+        """The candidate is one to run beside the active release, not to replace it."""
+        return self.candidate is not None and self.candidate == self.beside and self.phase in UNDERWAY
 
     @property
     def serving(self) -> str | None:

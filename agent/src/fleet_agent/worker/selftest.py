@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 from dunlin_contract.golden import Golden, Sample, TensorData
 from fleet_agent.frames import BY_NAME, RequestError, Status, Tensor
 from fleet_agent.runtimes.errors import ModelRunError
-from fleet_agent.worker.model import Model
+from fleet_agent.worker.model import Model, Result
 
 # Latency is measured until either is reached: enough for a steady p95, short enough for a slow model.
 _TIMED_RUNS = 200
 _TIMED_SECONDS = 1.0
+_STACKED = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,43 @@ def run(model: Model, golden: Golden, tolerance: float, top1_permille: int) -> V
     return Verdict(not text, worst, share, _p95_us(model, golden.samples), text)
 
 
+def rows_are_apart(model: Model, golden: Golden, tolerance: float) -> bool:
+    """Whether samples that run stacked, first size by first size, give what they give one by one, within tolerance.
+
+    A first dimension that is free need not be one of rows: it may count words, or boxes.
+    """
+    samples = [sample for sample in golden.samples if _stacks(sample, golden.samples[0])][:_STACKED]
+    if len({sample.inputs for sample in samples}) < 2:
+        # Equal rows could touch each other without a trace.
+        return False
+    try:
+        single = [model.infer(_tensors(sample.inputs)) for sample in samples]
+        together = model.infer_together([_tensors(sample.inputs) for sample in samples])
+    except (RequestError, ModelRunError):
+        return False
+    return all(_alike(one, other, tolerance) for one, other in zip(single, together, strict=True))
+
+
+def _stacks(sample: Sample, other: Sample) -> bool:
+    rows = {each.shape[:1] for each in sample.inputs}
+    return rows == {(1,)} and [each.shape[1:] for each in sample.inputs] == [each.shape[1:] for each in other.inputs]
+
+
+def _alike(one: Result, other: Result, tolerance: float) -> bool:
+    if other.status is Status.NONFINITE or [tensor.shape for tensor in one.tensors] != [
+        tensor.shape for tensor in other.tensors
+    ]:
+        return False
+    return all(
+        _difference(_float(here.data, here.dtype.name), _float(there.data, there.dtype.name)) <= tolerance
+        for here, there in zip(one.tensors, other.tensors, strict=True)
+    )
+
+
+def _difference(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
+    return float(np.abs(one - other).max()) if one.size else 0.0
+
+
 def _compare(model: Model, sample: Sample) -> tuple[float, bool]:
     """Largest absolute difference, and whether the first output's largest element is the expected one."""
     result = model.infer(_tensors(sample.inputs))
@@ -67,8 +105,7 @@ def _compare(model: Model, sample: Sample) -> tuple[float, bool]:
             was = f"{got.name!r} {got.dtype.name} {list(got.shape)}"
             raise _DifferentError(f"output {was} came, {want.name!r} {want.dtype} {list(want.shape)} is recorded")
         actual, expected = _float(got.data, got.dtype.name), _float(want.data, want.dtype)
-        if actual.size:
-            worst = max(worst, float(np.abs(actual - expected).max()))
+        worst = max(worst, _difference(actual, expected))
         if place == 0 and want.shape and actual.size:
             top = _same_top(actual.reshape(want.shape), expected.reshape(want.shape))
     return worst, top
@@ -85,7 +122,7 @@ def _p95_us(model: Model, samples: Sequence[Sample]) -> int:
     times = []
     deadline = time.monotonic() + _TIMED_SECONDS
     for tensors in _cycle(samples):
-        times.append(model.infer(tensors).run_us)
+        times.append(model.infer(tensors).timing.run_ns // 1000)
         if len(times) >= _TIMED_RUNS or time.monotonic() > deadline:
             break
     return sorted(times)[len(times) * 95 // 100]
