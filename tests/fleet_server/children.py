@@ -12,7 +12,7 @@ from dunlin_contract.topics import Address
 from fleet_server.db.models import DeviceAlarmRow
 from fleet_server.ingest import handlers, messages
 from fleet_server.services import alarms, enrolment
-from fleet_server.services.events import AckDue
+from fleet_server.services.streams import AckDue
 from tests.fleet_server.rollouts.fleet import Agent, Fleet
 from tests.fleet_server.world import Device, World
 

@@ -1,45 +1,23 @@
 """The devices' listener over real TLS: what each call takes, and how it refuses."""
 
-import asyncio
 import contextlib
-import socket
-import ssl
-import threading
 from collections.abc import Iterator
 
 import httpx
 import pytest
-import uvicorn
 
 from dunlin_contract.enrolment import EnrolReply, Trust
-from fleet_server.device_api.app import create_app
+from tests.fleet_server.listener import Listener
 from tests.fleet_server.world import Device, World
 
 
 @pytest.fixture
 def api(sqlite_world: World) -> Iterator[httpx.Client]:
     """A client that trusts the device CA and nothing else."""
-    paths = sqlite_world.ctx.keys.paths
-    config = uvicorn.Config(
-        create_app(sqlite_world.ctx),
-        http="httptools",
-        lifespan="off",
-        log_config=None,
-        ssl_certfile=str(paths.certificate("https")),
-        ssl_keyfile=str(paths.key("https")),
-    )
-    server = uvicorn.Server(config)
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port = sock.getsockname()[1]
-        sock.listen()
-        thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[sock])))
-        thread.start()
-        trust = ssl.create_default_context(cafile=str(paths.ca_certificate))
-        with httpx.Client(base_url=f"https://localhost:{port}", verify=trust, trust_env=False) as client:
-            yield client
-        server.should_exit = True
-        thread.join()
+    listener = Listener(sqlite_world)
+    with listener.client(None) as client:
+        yield client
+    listener.close()
 
 
 def test_a_device_gets_in_over_tls(api: httpx.Client, sqlite_world: World) -> None:

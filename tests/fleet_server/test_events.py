@@ -7,7 +7,7 @@ from sqlmodel import select
 
 from dunlin_contract import envelopes
 from fleet_server.db.models import EventRow, EventStreamRow
-from fleet_server.services import devices, events
+from fleet_server.services import devices, events, streams
 from tests.fleet_server.world import Device, World
 
 
@@ -17,7 +17,7 @@ def send(world: World, device: Device, *numbers: int) -> int | None:
         row = devices.get(session, device.name, lock=True)
         due = [events.receive(session, world.ctx, row, device.event(n), world.clock.now) for n in numbers]
     with world.ctx.db.read() as session:
-        envelope = events.ack_for(session, world.ctx, due[-1])
+        envelope = streams.ack_for(session, world.ctx, due[-1])
     if envelope is None:
         return None
     ack = envelopes.open_ack(envelope, world.root)
@@ -75,11 +75,11 @@ def test_a_device_cannot_fill_the_disk(sqlite_world: World, monkeypatch: pytest.
     send(world, device, *range(1, 501))
     assert stored(world) == list(range(481, 501))
     assert send(world, device, 501) == 501
-    for _ in range(events.STREAMS + 3):
+    for _ in range(streams.STREAMS + 3):
         device.stream = secrets.token_bytes(16)
         send(world, device, 1)
     with world.ctx.db.read() as session:
-        assert len(session.exec(select(EventStreamRow)).all()) == events.STREAMS
+        assert len(session.exec(select(EventStreamRow)).all()) == streams.STREAMS
 
 
 def test_a_device_that_chooses_its_numbers_cannot_fill_the_disk_either(

@@ -18,7 +18,7 @@ from fleet_server.context import Context
 from fleet_server.db.models import AuditRow, DeviceRow, EventRow, OutboxRow
 from fleet_server.errors import ConflictError, DeniedError, InvalidError, NotFoundError
 from fleet_server.ingest import messages
-from fleet_server.services import alarms, audit, backup, devices, enrolment, events, gateways, roots, wipes
+from fleet_server.services import alarms, audit, backup, devices, enrolment, gateways, roots, streams, wipes
 from fleet_server.ticker import upkeep
 from tests.fleet_server.children import MICRO, Child, connect, hear, site
 from tests.fleet_server.test_directives import broker_takes_all, chunk_topics, desire, owed, tick
@@ -245,7 +245,7 @@ def test_signed_reports_and_events_are_believed(world: World) -> None:
     due = hear(world, child.address, "events", child.signed_event(1, "device-fault", code="flash"))
     assert [one.address for one in due] == [child.address]
     with world.ctx.db.read() as session:
-        ack = events.ack_for(session, world.ctx, due[0])
+        ack = streams.ack_for(session, world.ctx, due[0])
         (event,) = session.exec(select(EventRow))
     assert ack is not None
     assert envelopes.open_ack(ack, world.root).device == "mcu-1"

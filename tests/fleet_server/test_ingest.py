@@ -230,11 +230,11 @@ def test_a_message_that_cannot_be_stored_is_dropped_alone(site: Site, monkeypatc
 def test_a_batch_that_fails_after_it_was_stored_does_not_end_listening(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from fleet_server.services import events
+    from fleet_server.services import streams
 
     device = site.world.device()
     failed: list[int] = []
-    real = events.ack_for
+    real = streams.ack_for
 
     def fails_once(*arguments: Any) -> bytes | None:
         if not failed:
@@ -242,7 +242,7 @@ def test_a_batch_that_fails_after_it_was_stored_does_not_end_listening(
             raise RuntimeError("a fault in signing an ack")
         return real(*arguments)
 
-    monkeypatch.setattr(events, "ack_for", fails_once)
+    monkeypatch.setattr(streams, "ack_for", fails_once)
     client = site.connect(device)
     site.start()
     client.publish(Address("cam-1").up("events"), device.event(1).to_bytes())

@@ -16,6 +16,7 @@ _LIMITS: dict[str, tuple[float, float]] = {
     "tick_s": (0.05, 60),
     "directive_s": (60, 365 * 86400),
     "upload_bytes": (1024, 2**50),
+    "results_bytes": (2**20, 2**50),
 }
 
 
@@ -35,6 +36,7 @@ class Config:
     tick_s: float = 1.0  # how often rollouts are looked at
     directive_s: float = 7 * 86400.0  # how long a directive is valid; reissued when a third of it has passed
     upload_bytes: int = 4 * 1024**3  # the largest bundle taken
+    results_bytes: int = 16 * 1024**2  # results and captures kept per device; the oldest go
 
     @property
     def database_url(self) -> str:

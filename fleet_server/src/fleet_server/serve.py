@@ -7,6 +7,7 @@ import logging
 import signal
 import socket
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -14,6 +15,7 @@ from starlette.types import ASGIApp
 from fleet_server.api.app import create_app as create_operators_app
 from fleet_server.context import Context
 from fleet_server.device_api.app import create_app as create_devices_app
+from fleet_server.device_api.callers import listener_options
 from fleet_server.errors import ConfigError
 from fleet_server.ingest.bridge import Bridge
 from fleet_server.rollouts import service as rollouts
@@ -31,7 +33,7 @@ def serve(ctx: Context, announce: Callable[[str], None]) -> None:
     A broker that is down is no reason to stop: the bridge goes on trying, and the pages show it.
     Raises: ConfigError if a port is taken.
     """
-    config, paths = ctx.config, ctx.keys.paths
+    config = ctx.config
     with (
         _listen(config.operator_address, config.operator_port, "operator_port") as operators,
         _listen(config.device_address, config.device_port, "device_port") as devices,
@@ -42,7 +44,7 @@ def serve(ctx: Context, announce: Callable[[str], None]) -> None:
         servers = {
             f"operators http://{_shown(operators)}": (_server(create_operators_app(ctx)), operators),
             f"devices {config.device_url} (bound to {_shown(devices)})": (
-                _server(create_devices_app(ctx), str(paths.certificate("https")), str(paths.key("https"))),
+                _server(create_devices_app(ctx), **listener_options(ctx.keys.paths)),
                 devices,
             ),
         }
@@ -66,10 +68,9 @@ class _Server(uvicorn.Server):
         yield
 
 
-def _server(app: ASGIApp, certificate: str | None = None, key: str | None = None) -> _Server:
+def _server(app: ASGIApp, **options: Any) -> _Server:
     config = uvicorn.Config(
         app,
-        http="httptools",
         loop="asyncio",
         ws="none",
         lifespan="off",
@@ -78,8 +79,7 @@ def _server(app: ASGIApp, certificate: str | None = None, key: str | None = None
         server_header=False,
         proxy_headers=False,
         timeout_graceful_shutdown=GRACE_S,
-        ssl_certfile=certificate,
-        ssl_keyfile=key,
+        **({"http": "httptools"} | options),
     )
     return _Server(config)
 

@@ -88,7 +88,8 @@ def test_the_gate_breaks_on_completed_devices_in_the_middle_of_a_stage() -> None
     world.devices[names[4]].fail()
     world.look(1)
     assert world.rollout.state is State.PAUSED
-    assert world.rollout.reason == "stage 1: 3 of 5 succeeded, the gate asks for 90 %"
+    text = "stage 1: 3 of 5 succeeded, the gate asks for 90 %"
+    assert world.rollout.reason == f"{text}; {names[3]}: rolled-back: latency"
 
 
 def test_a_settled_stage_is_judged_even_below_min_samples() -> None:
@@ -448,3 +449,145 @@ def test_a_device_is_not_back_while_it_still_tries_the_release() -> None:
     device.commit()
     world.look(1)
     assert world.having("reverted") == ["dev-000"]
+
+
+# Trials.
+
+
+def trying(count: int = 4, mode: str = "shadow", **more: object) -> World:
+    """Half of the devices have the release on trial, with 30 s of soak."""
+    world = World(count, spec(Stage(percent=50, soak_s=30), Stage(percent=100, soak_s=30), mode=mode, **more))  # type: ignore[arg-type]
+    assert len(world.having("trying")) == count // 2
+    return world
+
+
+def compare_all(world: World, **seen: float) -> None:
+    for name in (*world.having("trying"), *world.having("comparing")):
+        world.devices[name].compare(**seen)  # type: ignore[arg-type]
+    world.look(1)
+
+
+def test_a_stage_on_trial_is_compared_while_it_soaks_and_then_promoted_and_soaks_again() -> None:
+    world = trying()
+    assert {device.desired for device in world.devices.values()} == {OLD}
+    compare_all(world)
+    assert (world.rollout.state, len(world.having("comparing"))) == (State.SOAKING, 2)
+    world.look(29)
+    assert world.having("assigned") == []
+    world.look(1)
+    assert (world.rollout.state, len(world.having("assigned"))) == (State.RUNNING, 2)
+    assert [(one.desired, one.trial) for one in world.devices.values() if one.desired == NEW] == [(NEW, None)] * 2
+    world.commit_all()
+    world.look(1)
+    assert world.rollout.state is State.SOAKING
+    world.look(30)
+    assert (world.rollout.stage, len(world.having("trying"))) == (1, 2)
+    compare_all(world)
+    world.look(30)
+    world.commit_all()
+    world.look(1)
+    world.look(30)
+    assert world.rollout.state is State.COMPLETED
+
+
+@pytest.mark.parametrize(
+    ("gate", "seen", "reason"),
+    [
+        ({}, {"pairs": 90, "errors": 10}, "failed at 20 of 200 requests, the gate allows 0.05"),
+        ({"agreement_min": 0.99}, {"agreed": 97}, "agrees in 0.970 of 200 requests, the gate asks for 0.99"),
+        ({"candidate_p95_ratio_max": 1.5}, {"slower": 2.0}, "times as long (95th percentile), the gate allows 1.5"),
+    ],
+)
+def test_a_candidate_that_breaks_the_gate_aborts_and_every_device_keeps_what_serves(
+    gate: dict[str, float], seen: dict[str, float], reason: str
+) -> None:
+    world = trying(on_breach="abort", **gate)
+    compare_all(world, **seen)
+    assert world.rollout.state is State.ABORTED
+    assert reason in world.rollout.reason
+    assert {(one.desired, one.trial) for one in world.devices.values()} == {(OLD, None)}
+    assert len(world.having("reverting")) == 2
+    world.commit_all()
+    world.look(1)
+    assert len(world.having("reverted")) == 2
+
+
+@pytest.mark.parametrize(
+    ("gate", "seen"),
+    [
+        ({}, {"pairs": 95, "errors": 5}),
+        ({"agreement_min": 0.97}, {"agreed": 97}),
+        ({"candidate_p95_ratio_max": 2.2}, {"slower": 2.0}),
+        ({"agreement_min": 0.99, "min_pairs": 201}, {"agreed": 0}),
+    ],
+)
+def test_a_candidate_within_its_gate_or_without_evidence_goes_on(
+    gate: dict[str, float], seen: dict[str, float]
+) -> None:
+    world = trying(on_breach="abort", **gate)
+    compare_all(world, **seen)
+    assert world.rollout.state is State.SOAKING
+
+
+def test_trials_without_requests_starve_and_pause() -> None:
+    world = trying()
+    compare_all(world, pairs=9)
+    world.look(30)
+    assert world.rollout.state is State.SOAKING
+    world.look(100)
+    assert world.rollout.state is State.PAUSED
+    assert "18 of 20 requests were compared" in world.rollout.reason
+    compare_all(world, pairs=20)
+    world.order("resume")
+    world.look(1)
+    world.look(30)
+    assert len(world.having("assigned")) == 2
+
+
+def test_a_candidate_that_dies_on_trial_fails_its_device_with_the_reason() -> None:
+    world = trying(on_breach="abort", min_success=1)
+    first, second = world.having("trying")
+    world.devices[first].fail("refused")
+    world.devices[second].compare()
+    world.look(1)
+    assert world.rollout.members[first].reason == "refused: latency"
+    assert world.rollout.state is State.ABORTED
+    assert {(one.desired, one.trial) for one in world.devices.values()} == {(OLD, None)}
+
+
+def test_an_ab_test_waits_for_a_person() -> None:
+    world = trying(mode="ab")
+    compare_all(world)
+    world.look(30)
+    assert world.rollout.state is State.PAUSED
+    assert "promote the release, or abort" in world.rollout.reason
+    world.order("promote")
+    assert (world.rollout.state, len(world.having("assigned"))) == (State.RUNNING, 2)
+
+
+def test_a_person_may_promote_before_the_soak_is_over_and_only_what_is_on_trial() -> None:
+    world = trying()
+    compare_all(world)
+    world.order("promote")
+    assert len(world.having("assigned")) == 2
+    world.commit_all()
+    world.look(1)
+    assert world.rollout.state is State.SOAKING
+    with pytest.raises(NotAllowedNowError, match="possible: pause, abort, revert"):
+        world.order("promote")
+
+
+def test_what_can_hold_no_second_release_takes_it_at_once() -> None:
+    world = World(0, spec(mode="shadow"))
+    world.devices = {"micro": Device(micro=True), "new": Device(desired=None, fact=Fact(heard=1)), "camera": Device()}
+    world.look(1)
+    assert (world.having("assigned"), world.having("trying")) == (["micro", "new"], ["camera"])
+
+
+def test_a_device_that_never_gets_to_its_trial_fails_at_its_deadline() -> None:
+    world = trying()
+    world.look(99)
+    assert len(world.having("trying")) == 2
+    world.look(1)
+    assert len(world.having("failed")) == 2
+    assert world.rollout.state is State.PAUSED

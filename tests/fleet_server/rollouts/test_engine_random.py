@@ -6,10 +6,9 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from fleet_server.rollouts import engine
+from fleet_server.rollouts import engine, terms
 from fleet_server.rollouts.spec import Stage
 from fleet_server.rollouts.terms import (
-    ALLOWED,
     FINAL,
     Action,
     Assign,
@@ -39,16 +38,30 @@ class Fleet(RuleBasedStateMachine):
         count=st.integers(1, 8),
         min_samples=st.integers(1, 2),
         min_success=st.sampled_from([0.5, 0.9, 1.0]),
+        mode=st.sampled_from(["rolling", "shadow", "canary", "ab"]),
     )
     def begin(
-        self, stages: tuple[Stage, ...], on_breach: str, count: int, min_samples: int, min_success: float
+        self, stages: tuple[Stage, ...], on_breach: str, count: int, min_samples: int, min_success: float, mode: str
     ) -> None:
-        wanted = spec(*stages, on_breach=on_breach, min_success=min_success, min_samples=min_samples)
+        wanted = spec(*stages, on_breach=on_breach, min_success=min_success, min_samples=min_samples, mode=mode)
         self.ended_at: int | None = None
         self.world = World(count, wanted)
 
     @rule(
-        name=st.sampled_from(NAMES), what=st.sampled_from(["commit", "roll back", "refuse", "hear", "vanish", "return"])
+        name=st.sampled_from(NAMES),
+        what=st.sampled_from(
+            [
+                "commit",
+                "roll back",
+                "refuse",
+                "hear",
+                "vanish",
+                "return",
+                "compare",
+                "compare badly",
+                "compare a little",
+            ]
+        ),
     )
     def device(self, name: str, what: str) -> None:
         device = self.world.devices.get(name)
@@ -58,9 +71,12 @@ class Fleet(RuleBasedStateMachine):
             self.world.online(name, what == "return")
         elif what == "hear":
             device.fact = replace(device.fact, heard=device.seq, candidate=device.desired, phase="downloading")
+        elif what.startswith("compare"):
+            if device.trial is not None:
+                device.compare(pairs=1 if what.endswith("little") else 100, errors=90 if what.endswith("badly") else 0)
         elif what == "commit":
             device.commit()
-        elif device.desired == NEW:
+        elif NEW in (device.desired, device.trial):
             device.fail("refused" if what == "refuse" else "rolled-back")
 
     @rule(seconds=st.sampled_from([1.0, 10.0, 60.0, 101.0]))
@@ -69,7 +85,8 @@ class Fleet(RuleBasedStateMachine):
 
     @rule(action=st.sampled_from(list(Action)))
     def operator(self, action: Action) -> None:
-        allowed = action in ALLOWED[self.world.rollout.state]
+        comparing = bool(self.world.having("comparing"))
+        allowed = action in terms.allowed(self.world.rollout.state, comparing=comparing)
         try:
             self.world.order(action)
         except NotAllowedNowError:
@@ -93,15 +110,18 @@ class Fleet(RuleBasedStateMachine):
     @invariant()
     def desired_is_what_the_part_says(self) -> None:
         for name, member in self.world.rollout.members.items():
-            desired = self.world.devices[name].desired
+            device = self.world.devices[name]
+            told = (device.desired, device.trial)
             match member.part:
                 case Part.WAITING | Part.OFFLINE | Part.REVERTING | Part.REVERTED:
-                    assert desired == OLD
+                    assert told == (OLD, None)
+                case Part.TRYING | Part.COMPARING:
+                    assert told == (OLD, NEW)
                 case Part.ASSIGNED | Part.SUCCEEDED:
-                    assert desired == NEW
+                    assert told == (NEW, None)
                 case Part.FAILED:
                     final = self.world.rollout.state in FINAL
-                    assert desired == (OLD if final else NEW)
+                    assert told in ([(OLD, None)] if final else [(NEW, None), (OLD, NEW)])
 
     @invariant()
     def nobody_is_assigned_twice_and_floors_rise_only_for_the_committed(self) -> None:

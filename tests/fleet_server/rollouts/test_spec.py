@@ -19,6 +19,15 @@ def test_defaults_are_one_stage_for_everybody() -> None:
     assert (spec.on_breach, spec.gate.min_success, spec.device_deadline_s) == ("pause", 0.9, 600)
 
 
+@pytest.mark.parametrize(
+    ("mode", "trial", "share"),
+    [("rolling", None, 1), ("shadow", "shadow", 1), ("canary", "split", 0.1), ("ab", "split", 0.5)],
+)
+def test_each_mode_has_its_trial_and_share(mode: str, trial: str | None, share: float) -> None:
+    spec = RolloutSpec.parse(body(mode=mode))
+    assert (spec.trial, spec.share) == (trial, share)
+
+
 def test_what_is_stored_parses_to_the_same() -> None:
     stages = [{"count": 2, "soak_s": 5}, {"selector": {"tags": {"site": "lab"}}, "soak_s": 0}, {"percent": 100}]
     selector = {"tags": {"a": "b"}, "hardware": ["pi5"], "devices": ["cam-1", "cam-2"]}
@@ -46,6 +55,13 @@ def test_what_is_stored_parses_to_the_same() -> None:
         (body(selector={"devices": ["../x"]}), "is not a device id"),
         (body(selector={"hardware": "pi5"}), "selector.hardware must be a list"),
         (body(lease={"seconds": 5}), "lease.seconds"),
+        (body(mode="blue"), "mode must be one of rolling, shadow, canary, ab"),
+        (body(share=0.5), "share says how many requests a release on trial gets"),
+        (body(mode="shadow", share=0), "share must be a number from 0.001 to 1"),
+        (body(mode="ab", gate={"agreement_min": 0.9}), "gate.agreement_min needs mode shadow"),
+        (body(gate={"candidate_p95_ratio_max": 2}), "gate.candidate_p95_ratio_max needs a mode with a trial"),
+        (body(mode="shadow", gate={"min_pairs": 0}), "gate.min_pairs must be a whole number from 1"),
+        (body(mode="shadow", gate={"error_share_max": 2}), "gate.error_share_max must be a number from 0 to 1"),
         (body(lease={"seconds": 3600, "action": "erase"}), "lease.action"),
         ([], "rollout must be an object"),
     ],

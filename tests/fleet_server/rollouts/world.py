@@ -2,11 +2,13 @@
 
 from dataclasses import dataclass, field, replace
 
+from dunlin_contract.sketch import Sketch
 from fleet_server.rollouts import engine
 from fleet_server.rollouts.spec import Gate, RolloutSpec, Selector, Stage
 from fleet_server.rollouts.terms import (
     Action,
     Assign,
+    Compared,
     Effect,
     Event,
     Fact,
@@ -15,20 +17,24 @@ from fleet_server.rollouts.terms import (
     RaiseFloor,
     Restore,
     Rollout,
+    Try,
 )
 
 OLD, NEW = "a" * 64, "b" * 64
 
 
-def spec(*stages: Stage, on_breach: str = "pause", min_success: float = 0.9, **gate: int) -> RolloutSpec:
+def spec(
+    *stages: Stage, on_breach: str = "pause", min_success: float = 0.9, mode: str = "rolling", **gate: float
+) -> RolloutSpec:
     """A rollout of NEW with a device deadline of 100 s."""
     return RolloutSpec(
         NEW,
         Selector(),
         stages or (Stage(percent=100),),
-        Gate(min_success=min_success, **gate),
+        Gate(min_success=min_success, **gate),  # type: ignore[arg-type] - some are whole numbers
         on_breach,
         device_deadline_s=100,
+        mode=mode,
     )
 
 
@@ -37,13 +43,24 @@ class Device:
     """What a device runs, what it was told, and what of that it has seen."""
 
     desired: str | None = OLD
+    trial: str | None = None
+    micro: bool = False
     seq: int = 1
     fact: Fact = field(default_factory=lambda: Fact(active=OLD, heard=1))
 
-    def tell(self, release: str | None) -> int:
-        self.desired = release
+    def tell(self, release: str | None, trial: str | None = None) -> int:
+        self.desired, self.trial = release, trial
         self.seq += 1
         return self.seq
+
+    def compare(self, pairs: int = 100, agreed: int = 100, errors: int = 0, slower: float = 1.0) -> None:
+        """Hear the directive and run its candidate beside the desired release."""
+        serving, candidate = Sketch(), Sketch()
+        for _ in range(pairs):
+            serving.add(1000)
+            candidate.add(1000 * slower)
+        seen = Compared(pairs, agreed, errors, 0, candidate.counts, serving.counts)
+        self.fact = replace(self.fact, heard=self.seq, candidate=self.trial, phase="trial", compared=seen)
 
     def commit(self) -> None:
         """Hear the directive and run what it says."""
@@ -52,7 +69,9 @@ class Device:
 
     def fail(self, phase: str = "rolled-back") -> None:
         """Hear the directive, try its release and give up."""
-        self.fact = replace(self.fact, heard=self.seq, active=OLD, candidate=self.desired, phase=phase, error="latency")
+        self.fact = replace(
+            self.fact, heard=self.seq, active=OLD, candidate=self.trial or self.desired, phase=phase, error="latency"
+        )
 
 
 class World:
@@ -73,6 +92,10 @@ class World:
             if isinstance(effect, Assign):
                 seq = self.devices[effect.device].tell(self.rollout.spec.release)
                 members[effect.device] = replace(members[effect.device], seq=seq)
+            elif isinstance(effect, Try):
+                device = self.devices[effect.device]
+                seq = device.tell(device.desired, self.rollout.spec.release)
+                members[effect.device] = replace(members[effect.device], seq=seq)
             elif isinstance(effect, Restore):
                 seq = self.devices[effect.device].tell(effect.release)
                 members[effect.device] = replace(members[effect.device], seq=seq)
@@ -85,7 +108,10 @@ class World:
     def look(self, after_s: float = 0.0) -> list[Effect]:
         """Let time pass and show the engine every device."""
         self.now += after_s
-        facts = {name: replace(one.fact, way_back=one.fact.active) for name, one in self.devices.items()}
+        facts = {
+            name: replace(one.fact, way_back=one.fact.active, tries=not one.micro and one.desired not in (None, NEW))
+            for name, one in self.devices.items()
+        }
         return self.step(Observed(facts))
 
     def order(self, action: str) -> list[Effect]:

@@ -49,6 +49,21 @@ def test_the_form_stands_for_what_the_api_takes() -> None:
     assert (spec.on_breach, spec.device_deadline_s) == ("revert", 900)
 
 
+@pytest.mark.parametrize(
+    ("fields", "trial"),
+    [
+        ("mode=rolling&share=5&agreement_min=9", ("rolling", 1.0, 20, None, None)),
+        ("mode=shadow&agreement_min=98&p95_ratio_max=1.5&min_pairs=100", ("shadow", 1.0, 100, 0.98, 1.5)),
+        ("mode=canary&share=2.5&agreement_min=98", ("canary", 0.025, 20, None, None)),
+    ],
+)
+def test_a_trial_is_asked_for_by_the_same_form(fields: str, trial: tuple[object, ...]) -> None:
+    form = Form.parse(f"release={'0f' * 32}&amount=1&unit=count&soak=&{fields}".encode())
+    spec = RolloutSpec.parse(forms.rollout(form))
+    gate = spec.gate
+    assert (spec.mode, spec.share, gate.min_pairs, gate.agreement_min, gate.candidate_p95_ratio_max) == trial
+
+
 def test_a_form_that_cannot_be_read() -> None:
     with pytest.raises(InvalidError, match="the form cannot be read"):
         Form.parse(b"\xff\xfe")

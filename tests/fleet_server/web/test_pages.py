@@ -13,6 +13,7 @@ from fleet_server.web.render import STATIC
 from tests.fleet_server.api.conftest import PASSWORD
 from tests.fleet_server.children import behind, hear
 from tests.fleet_server.rollouts.fleet import Fleet
+from tests.fleet_server.test_results import Sender
 from tests.fleet_server.world import ACTOR
 
 HOSTILE = "<script>alert(1)</script>\"'&{{7*7}}"
@@ -27,6 +28,8 @@ def busy(fleet: Fleet) -> dict[str, str]:
     (first,) = fleet.having(rollout, "assigned")
     first.set(phase="downloading", candidate=bytes.fromhex(release), chunks_have=3, chunks_need=9)
     fleet.agents["cam-2"].tell("note", text=HOSTILE, code="c")
+    sender = Sender(fleet.world, fleet.agents["cam-2"].device)
+    sender.send(1, sender.result(2, 20, "capture", reason=HOSTILE, source=HOSTILE), sender.gap(3, 9))
     (micro,) = behind(fleet, "gw-1", "mcu-1")
     micro.tell("device-fault", text=HOSTILE, code="flash")
     hear(fleet.world, micro.device.address, "events", b"\x00")
@@ -54,7 +57,14 @@ def busy(fleet: Fleet) -> dict[str, str]:
         "wipe": f"/wipes/{wipe.id}",
         "enrol": "/enrol",
         "activity": "/activity",
+        "results": "/results",
+        "results of a device": "/results?device=cam-2",
     }
+
+
+def with_suffix(path: str) -> str:
+    place, question, asked = path.partition("?")
+    return f"{place}.json{question}{asked}"
 
 
 def csrf(browser: httpx.Client) -> str:
@@ -69,7 +79,7 @@ def test_every_page_draws_and_has_its_twin(browser: httpx.Client, busy: dict[str
         assert page.status_code == 200, f"{name}: {page.text}"
         assert page.headers["content-type"] == "text/html; charset=utf-8"
         assert page.text.count("<h1") == 1, name
-        by_suffix = browser.get("/index.json" if path == "/" else f"{path}.json")
+        by_suffix = browser.get("/index.json" if path == "/" else with_suffix(path))
         by_header = browser.get(path, headers={"Accept": "application/json"})
         assert by_suffix.headers["content-type"] == "application/json", name
         assert by_suffix.json() == by_header.json(), name
@@ -91,7 +101,7 @@ def test_pages_allow_no_script_of_their_own(browser: httpx.Client, busy: dict[st
 
 
 def test_what_devices_say_is_text_and_nothing_else(browser: httpx.Client, busy: dict[str, str]) -> None:
-    for name in ("home", "device", "wipe", "microcontroller"):
+    for name in ("home", "device", "wipe", "microcontroller", "results"):
         text = browser.get(busy[name]).text
         assert "<script>alert" not in text, name
         assert "&lt;script&gt;alert(1)&lt;/script&gt;" in text, name

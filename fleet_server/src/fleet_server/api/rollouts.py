@@ -1,4 +1,4 @@
-"""Rollouts: preview, start, watch, and the four orders."""
+"""Rollouts: preview, start, watch, and the five orders."""
 
 from typing import Annotated, Any
 
@@ -22,7 +22,16 @@ _EXAMPLE = {
     "device_deadline_s": 900,
     "lease": {"seconds": 2592000, "action": "warn"},
 }
-Request = Annotated[dict[str, Any], Body(openapi_examples={"three stages": {"value": _EXAMPLE}})]
+_SHADOW = {
+    "release": "0" * 64,
+    "mode": "shadow",
+    "share": 0.5,
+    "stages": [{"count": 2, "soak_s": 86400}, {"percent": 100, "soak_s": 3600}],
+    "gate": {"min_pairs": 1000, "agreement_min": 0.98, "candidate_p95_ratio_max": 1.5, "error_share_max": 0.01},
+    "on_breach": "abort",
+}
+_EXAMPLES = {"three stages": {"value": _EXAMPLE}, "compared in the shadow first": {"value": _SHADOW}}
+Request = Annotated[dict[str, Any], Body(openapi_examples=_EXAMPLES)]
 
 
 @router.get("/rollouts")
@@ -44,6 +53,11 @@ def start(body: Request, ctx: Ctx, identity: Operator) -> dict[str, Any]:
     """Start a rollout; its first stage is assigned when this answers.
 
     ``percent`` and ``count`` of a stage are totals: how much of the selection has the release when the stage is over.
+
+    With a ``mode`` other than ``rolling`` the devices of a stage first run the release beside the one that serves, for
+    the stage's soak: ``shadow`` gives it a copy of a ``share`` of the requests and compares the answers, ``canary`` and
+    ``ab`` let it answer that share. When the gate holds, and says so with at least ``min_pairs`` requests, they take
+    the release and soak once more; an A/B test waits for ``promote``. On a breach ``on_breach`` is done.
     """
     spec = RolloutSpec.parse(body)
     with ctx.db.write() as session:
@@ -60,13 +74,16 @@ def forecast(body: Request, ctx: Ctx) -> dict[str, Any]:
 
 @router.get("/rollouts/{rollout}")
 def one(rollout: int, ctx: Ctx, after: str = "", limit: Annotated[int, Query(ge=1, le=500)] = 200) -> dict[str, Any]:
-    """One rollout with a page of its devices. ``next`` goes on as ``after``."""
+    """One rollout with a page of its devices. ``next`` goes on as ``after``.
+
+    ``comparison`` of a stage: what its devices counted together while the release was on trial.
+    """
     with ctx.db.read() as session:
         return views.rollout(session, service.get(session, rollout), after, limit)
 
 
 @router.post("/rollouts/{rollout}/{action}")
 def order(rollout: int, action: Action, ctx: Ctx, identity: Operator) -> dict[str, Any]:
-    """Pause, resume, abort or revert."""
+    """Pause, resume, promote (what is on trial takes the release now), abort or revert."""
     with ctx.db.write() as session:
         return views.rollout(session, service.order(session, ctx, rollout, action, identity.actor, ctx.clock()))

@@ -129,6 +129,11 @@ class DeviceModelRow(SQLModel, table=True):
     assigned_at: float | None = None
     grant: bytes | None = None  # CEK of `grant_release` sealed to the device's KEM key, made once and reused
     grant_release: str | None = Field(default=None, max_length=64)
+    trial: str | None = Field(default=None, max_length=64, foreign_key="release.digest", index=True)  # beside `desired`
+    trial_mode: str = Field(default="shadow", max_length=16)  # contract Trial
+    trial_permille: int = 1000  # share of the requests
+    trial_grant: bytes | None = None  # as `grant`, of `trial_grant_release`
+    trial_grant_release: str | None = Field(default=None, max_length=64)
 
     active: str | None = Field(default=None, max_length=64)  # release digest it serves
     previous: str | None = Field(default=None, max_length=64)  # release digest in its other slot
@@ -155,6 +160,9 @@ class ModelTelemetryRow(SQLModel, table=True):
     count: int = Field(default=0, sa_type=Big)  # inferences
     errors: int = Field(default=0, sa_type=Big)
     latency_us: dict[str, int] = Field(default_factory=dict, sa_type=JSON)  # contract Sketch: bucket -> count
+    compared_with: str | None = Field(default=None, max_length=64)  # release that was last on trial beside it
+    compared_at: float | None = None
+    comparison: dict[str, Any] = Field(default_factory=dict, sa_type=JSON)  # of contract Comparison
     at: float
 
 
@@ -234,11 +242,13 @@ class RolloutRow(SQLModel, table=True):
     reason: str = Field(default="", max_length=512)  # why it is paused, aborted or reverting
     selector: dict[str, Any] = Field(default_factory=dict, sa_type=JSON)  # {tags, hardware, devices}
     stages: list[Any] = Field(default_factory=list, sa_type=JSON)  # [{percent|count|selector, soak_s}]
-    gate: dict[str, Any] = Field(default_factory=dict, sa_type=JSON)  # {min_success, min_samples, min_served}
+    gate: dict[str, Any] = Field(default_factory=dict, sa_type=JSON)  # as rollouts/spec.py Gate
     on_breach: str = Field(default="pause", max_length=8)  # pause | abort | revert
     device_deadline_s: float = 600.0
     lease_s: int | None = None  # given to each device it assigns
     lease_action: str = Field(default="warn", max_length=8)
+    mode: str = Field(default="rolling", max_length=8)  # rolling | shadow | canary | ab
+    share: float = 1.0  # of the requests, for a release on trial
     stage: int = 0  # index of the current stage
     since: float  # when the present state, or its stage, began; every deadline derives from it
     created: float
@@ -256,7 +266,8 @@ class RolloutDeviceRow(SQLModel, table=True):
     device: str = Field(primary_key=True, max_length=36, foreign_key="device.id")
     stage: int | None = None  # index of the stage that assigned it; None until then
     state: str = Field(default="waiting", max_length=16)
-    # waiting | offline | assigned | succeeded | failed | reverting | reverted | dropped (wiped or removed meanwhile)
+    # waiting | offline | trying | comparing | assigned |
+    # succeeded | failed | reverting | reverted | dropped (wiped or removed meanwhile)
     reason: str = Field(default="", max_length=512)  # of a failure: code and text
     excused: bool = False  # a failure the operator accepted by resuming
     assigned_at: float | None = None
@@ -291,15 +302,43 @@ class EventRow(SQLModel, table=True):
 
 
 class EventStreamRow(SQLModel, table=True):
-    """How far a device's event stream is committed: what the next ack says."""
+    """How far a device's stream of events or results is committed: what the next ack says."""
 
     __tablename__ = "event_stream"
 
     device: str = Field(primary_key=True, max_length=36, foreign_key="device.id")
     stream: str = Field(primary_key=True, max_length=32)
-    n: int = Field(default=0, sa_type=Big)  # every event up to this one is stored
+    n: int = Field(default=0, sa_type=Big)  # every one up to this is stored
     highest: int = Field(default=0, sa_type=Big)  # the highest one stored; above `n` only while some are missing
     updated: float
+
+
+class ResultRow(SQLModel, table=True):
+    """One numbered result or capture of a device, or the word that some were pushed out before they could be sent."""
+
+    __tablename__ = "result"
+    __table_args__ = (
+        UniqueConstraint("device", "stream", "n", "kind"),
+        Index("ix_result_device_id", "device", "id"),
+        Index("ix_result_model_id", "model", "id"),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: int | None = Field(default=None, primary_key=True, sa_type=Big)
+    device: str = Field(max_length=36, foreign_key="device.id")
+    stream: str = Field(max_length=32)  # hex of the device's random stream id
+    n: int = Field(sa_type=Big)  # number within the stream, from 1
+    first: int | None = Field(default=None, sa_type=Big)  # of a gap: numbers from here to `n` are gone
+    kind: str = Field(max_length=16)  # result | capture | gap
+    time: float  # device clock
+    uptime_s: int = Field(sa_type=Big)
+    received: float = Field(index=True)
+    model: str | None = Field(default=None, max_length=64)
+    release: str | None = Field(default=None, max_length=64)
+    source: str = Field(default="", max_length=64)
+    reason: str = Field(default="", max_length=64)
+    size: int  # bytes of `record`
+    record: bytes  # contract Result, as it came
 
 
 class OutboxRow(SQLModel, table=True):

@@ -1,5 +1,5 @@
-"""`/device/v1/...`: three calls. The caller has no certificate yet, or an expired one, so each proves itself by what
-it sends."""
+"""`/device/v1/...`. Who asks for trust, enrolment or renewal has no certificate yet, or an expired one, and proves
+itself by what it sends; who asks for a payload shows the certificate."""
 
 import logging
 from collections.abc import Awaitable, Callable
@@ -13,7 +13,8 @@ from dunlin_contract.enrolment import EnrolReply
 from dunlin_contract.errors import ContractError
 from dunlin_contract.limits import LIMITS
 from fleet_server.context import Context
-from fleet_server.errors import InvalidError, ServerError, TooLargeError
+from fleet_server.device_api import payloads
+from fleet_server.errors import InvalidError, ServerError, ThrottledError, TooLargeError
 from fleet_server.services import enrolment
 
 CBOR = "application/cbor"
@@ -37,6 +38,7 @@ def create_app(ctx: Context) -> FastAPI:
 
     app.add_api_route("/device/v1/enrol", _posted(ctx, enrolment.enrol), methods=["POST"])
     app.add_api_route("/device/v1/renew", _posted(ctx, enrolment.renew), methods=["POST"])
+    payloads.add_routes(app, ctx)
     return app
 
 
@@ -75,4 +77,5 @@ async def _problem(_request: Request, error: Exception) -> JSONResponse:
     body = {"type": "about:blank", "title": title, "status": status, "detail": detail} | (
         {"rule": rule} if rule else {}
     )
-    return JSONResponse(body, status_code=status, media_type=PROBLEM)
+    headers = {"Retry-After": str(error.retry_after_s)} if isinstance(error, ThrottledError) else None
+    return JSONResponse(body, status_code=status, headers=headers, media_type=PROBLEM)

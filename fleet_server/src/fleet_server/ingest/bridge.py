@@ -26,7 +26,7 @@ from fleet_server.context import Context
 from fleet_server.errors import BusyError
 from fleet_server.ingest import handlers, messages
 from fleet_server.ingest.publisher import MARK_TOPIC, Publisher
-from fleet_server.services import enrolment, events
+from fleet_server.services import enrolment, streams
 
 log = logging.getLogger(__name__)
 
@@ -202,20 +202,20 @@ class Bridge:
                     break
         return [(message.address, reply) for message, reply in replies.items()]
 
-    def _commit(self, parsed: list[messages.Message]) -> list[tuple[events.AckDue, bytes]] | None:
+    def _commit(self, parsed: list[messages.Message]) -> list[tuple[streams.AckDue, bytes]] | None:
         """Store the messages and sign what may be acknowledged; None if the server stops before it is done."""
         while True:
             try:
                 due = self._handle(parsed)
                 with self._ctx.db.read() as session:
-                    signed = [(one, events.ack_for(session, self._ctx, one)) for one in due]
+                    signed = [(one, streams.ack_for(session, self._ctx, one)) for one in due]
                 return [(one, envelope) for one, envelope in signed if envelope is not None]
             except BusyError as error:
                 log.warning("%s", error)
                 if self._stopping.wait(RETRY_S):
                     return None
 
-    def _handle(self, parsed: list[messages.Message]) -> list[events.AckDue]:
+    def _handle(self, parsed: list[messages.Message]) -> list[streams.AckDue]:
         if not parsed:
             return []
         try:

@@ -7,25 +7,26 @@ from sqlmodel import Session
 
 from dunlin_contract.event import Event
 from dunlin_contract.reported import Reported
+from dunlin_contract.results import Result
 from dunlin_contract.telemetry import Telemetry
 from fleet_server.context import Context
 from fleet_server.db.models import DEVICE_ACTIVE, DeviceRow
 from fleet_server.ingest import carried
 from fleet_server.ingest.messages import Message, Record, Signed, Status
-from fleet_server.services import devices, events, gateways, reports
+from fleet_server.services import devices, events, gateways, reports, results, streams
 
 log = logging.getLogger(__name__)
 
 
-def handle(session: Session, ctx: Context, batch: Sequence[Message], now: float) -> list[events.AckDue]:
+def handle(session: Session, ctx: Context, batch: Sequence[Message], now: float) -> list[streams.AckDue]:
     """Store what the messages say. Returns the acks to send once this is committed, each once."""
     names = sorted({message.device for message in batch})
     rows = _rows(session, batch)
     models = devices.models_by_device(session, names)
     # Read at once: the session finds them again without a query, for as long as they are referenced here.
-    speaking = sorted({message.device for message in batch if isinstance(message.record, Event | Signed)})
-    streams = events.streams(session, speaking)
-    due: dict[events.AckDue, None] = {}
+    speaking = sorted({message.device for message in batch if isinstance(message.record, Event | Result | Signed)})
+    known = streams.of_devices(session, speaking)
+    due: dict[streams.AckDue, None] = {}
     for message in batch:
         row = rows.get(message.device)
         if row is None or row.state != DEVICE_ACTIVE:
@@ -43,8 +44,10 @@ def handle(session: Session, ctx: Context, batch: Sequence[Message], now: float)
                 reports.telemetry(session, row, numbers, now)
             case Event() as event:
                 due[events.receive(session, ctx, row, event, now)] = None
+            case Result() as result:
+                due[results.receive(session, ctx, row, result, now)] = None
     session.flush()
-    del streams
+    del known
     return list(due)
 
 

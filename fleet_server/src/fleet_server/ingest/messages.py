@@ -6,6 +6,7 @@ from dunlin_contract import topics
 from dunlin_contract.event import Event
 from dunlin_contract.limits import LIMITS
 from dunlin_contract.reported import Reported
+from dunlin_contract.results import Result
 from dunlin_contract.rules import Rule, require
 from dunlin_contract.telemetry import Telemetry
 from dunlin_contract.topics import Address
@@ -34,7 +35,7 @@ class Enrolment:
     envelope: bytes
 
 
-Record = Status | Reported | Event | Telemetry | Signed | Enrolment
+Record = Status | Reported | Event | Result | Telemetry | Signed | Enrolment
 
 _CAP_BYTES = {"reported": LIMITS.reported_bytes, "events": LIMITS.event_bytes, "enrol": LIMITS.enrolment_bytes}
 
@@ -70,7 +71,8 @@ def _record(kind: str, payload: bytes, retained: bool) -> Record:
         return Reported.from_bytes(payload)
     if kind == "events":
         return Event.from_bytes(payload)
-    require(Rule.TOPIC, kind == "telemetry", f"{kind} is not taken here")
+    if kind == "results":
+        return Result.from_bytes(payload)
     return Telemetry.from_bytes(payload)
 
 

@@ -8,6 +8,11 @@
      paused ◄─────────┘                  ▼                 ▼
        └── too long ───────────────► aborted           reverting ── all back, or deadline ──► reverted
 
+In a mode with a trial a stage goes this way twice: its devices run the release beside the one that serves, and are
+compared while the stage soaks; when the gate still holds and there is enough evidence, they are promoted (the stage is
+running again), settle and soak like any. An A/B test waits for a person who promotes. Devices that can hold no second
+release, or have none to compare with, take it at once.
+
 Success is what a device shows (it runs the release, committed, after a directive that it has seen), never what was
 sent. The gate is tested on devices that have *completed*, each time one does, not on the whole stage. Devices that are
 offline when their turn comes go into a bucket of their own: the stage takes others in their place, and they join when
@@ -18,15 +23,17 @@ import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
-from fleet_server.rollouts.spec import ABORT, REVERT, Gate, Stage
+from fleet_server.rollouts import gates
+from fleet_server.rollouts.spec import AB, ABORT, REVERT, Stage
 from fleet_server.rollouts.terms import (
-    ALLOWED,
     FINAL,
     SETTLED,
     UNASSIGNED,
+    UNDERWAY,
     Action,
     Announce,
     Assign,
+    Compared,
     Effect,
     Event,
     Fact,
@@ -39,6 +46,8 @@ from fleet_server.rollouts.terms import (
     Rollout,
     State,
     Step,
+    Try,
+    allowed,
 )
 from fleet_server.rollouts.verdict import judge
 
@@ -79,10 +88,12 @@ def deadline(rollout: Rollout) -> float | None:
     """When the present state ends at the latest (unix seconds) or is looked at anew; None in a final state."""
     match rollout.state:
         case State.RUNNING:
-            pending = [m.deadline for m in _having(rollout, Part.ASSIGNED) if m.deadline is not None]
+            pending = [m.deadline for m in _having(rollout, *UNDERWAY) if m.deadline is not None]
             return max(pending, default=rollout.since + rollout.spec.device_deadline_s)
         case State.SOAKING:
-            return rollout.since + rollout.spec.stages[rollout.stage].soak_s
+            # Trials that nobody sends requests to are given as long again as a device has.
+            more = rollout.spec.device_deadline_s if any(_having(rollout, Part.COMPARING)) else 0.0
+            return rollout.since + rollout.spec.stages[rollout.stage].soak_s + more
         case State.PAUSED:
             return rollout.since + PAUSE_LIMIT_S
         case State.REVERTING:
@@ -127,7 +138,7 @@ def _advance(rollout: Rollout, facts: Mapping[str, Fact], now: float) -> Step:
     """Go as far as the facts allow: a stage that is complete and has no soak leads straight into the next."""
     effects: list[Effect] = []
     while True:
-        if broken := _breach(rollout):
+        if broken := gates.breach(rollout, facts):
             rollout, more = _on_breach(rollout, broken, now)
             return rollout, (*effects, *more)
         before = rollout
@@ -136,7 +147,7 @@ def _advance(rollout: Rollout, facts: Mapping[str, Fact], now: float) -> Step:
             effects += more
             rollout, more = _close_stage(rollout, now)
         else:
-            rollout, more = _soak(rollout, now)
+            rollout, more = _soak(rollout, facts, now)
         effects += more
         if rollout == before or rollout.state not in (State.RUNNING, State.SOAKING):
             return rollout, tuple(effects)
@@ -159,7 +170,11 @@ def _fill(rollout: Rollout, facts: Mapping[str, Fact], now: float) -> Step:
             members[device] = replace(members[device], part=Part.OFFLINE)
             continue
         members[device] = _assigned(rollout, members[device], fact, now)
-        effects.append(Assign(device))
+        if rollout.spec.trial is not None and fact.tries:
+            members[device] = replace(members[device], part=Part.TRYING)
+            effects.append(Try(device))
+        else:
+            effects.append(Assign(device))
     for device, member in members.items():
         if member.part is Part.OFFLINE and device in facts and facts[device].online:
             members[device] = replace(member, part=Part.WAITING)
@@ -187,26 +202,57 @@ def _room(rollout: Rollout, stage: Stage) -> int | None:
 
 def _close_stage(rollout: Rollout, now: float) -> Step:
     """Begin the soak when all that was assigned is settled and that is evidence enough."""
-    if any(_having(rollout, Part.ASSIGNED)):
+    if any(_having(rollout, *UNDERWAY)):
         return rollout, ()
-    samples = sum(m.part in SETTLED for m in rollout.members.values())
+    samples = sum(m.part in SETTLED or m.part is Part.COMPARING for m in rollout.members.values())
     if samples < rollout.spec.gate.min_samples:
         limit = deadline(rollout)
         if limit is not None and now < limit:
             return rollout, ()
         text = f"stage {rollout.stage + 1} starves: {samples} of {rollout.spec.gate.min_samples} devices have answered"
         return _pause(rollout, f"{text}; the others are offline", now)
-    text = f"stage {rollout.stage + 1} has settled"
+    compared = sum(1 for _ in _having(rollout, Part.COMPARING))
+    text = f"stage {rollout.stage + 1} has settled" + (f", {compared} devices compare" if compared else "")
     return replace(rollout, state=State.SOAKING, since=now), (Announce("soak", text),)
 
 
-def _soak(rollout: Rollout, now: float) -> Step:
-    if now < rollout.since + rollout.spec.stages[rollout.stage].soak_s:
+def _soak(rollout: Rollout, facts: Mapping[str, Fact], now: float) -> Step:
+    over = rollout.since + rollout.spec.stages[rollout.stage].soak_s
+    if now < over:
         return rollout, ()
+    if any(_having(rollout, Part.COMPARING)):
+        return _end_trials(rollout, gates.compared(rollout, facts), now)
     if rollout.stage + 1 < len(rollout.spec.stages):
         text = f"stage {rollout.stage + 2} of {len(rollout.spec.stages)} begins"
         return replace(rollout, state=State.RUNNING, stage=rollout.stage + 1, since=now), (Announce("stage", text),)
     return _complete(rollout, now)
+
+
+def _end_trials(rollout: Rollout, seen: Compared, now: float) -> Step:
+    """A stage's trials have soaked and its gate holds: promote, if that is evidence and no person has to decide."""
+    stage, least = rollout.stage + 1, rollout.spec.gate.min_pairs
+    if seen.requests < least:
+        limit = deadline(rollout)
+        if limit is not None and now < limit:
+            return rollout, ()
+        text = f"stage {stage} starves: {seen.requests} of {least} requests were compared; send some, then resume"
+        return _pause(rollout, text, now)
+    if rollout.spec.mode == AB:
+        return _pause(rollout, f"stage {stage} is compared: promote the release, or abort to keep the other", now)
+    return _promote(rollout, "the gate held", now)
+
+
+def _promote(rollout: Rollout, why: str, now: float) -> Step:
+    """Devices on trial take the release."""
+    until = now + rollout.spec.device_deadline_s
+    members, effects = dict(rollout.members), []
+    for device, member in rollout.members.items():
+        if member.part is Part.COMPARING:
+            members[device] = replace(member, part=Part.ASSIGNED, deadline=until, seq=None)
+            effects.append(Assign(device))
+    announce = Announce("promote", f"stage {rollout.stage + 1}: {len(effects)} devices take the release, {why}")
+    rollout = replace(rollout, state=State.RUNNING, since=now, reason="", members=members)
+    return rollout, (*effects, announce)
 
 
 def _complete(rollout: Rollout, now: float) -> Step:
@@ -220,23 +266,6 @@ def _complete(rollout: Rollout, now: float) -> Step:
 # --- the gate ---------------------------------------------------------------------------------------------------------
 
 
-def _breach(rollout: Rollout) -> str:
-    """Why the gate is broken, or "". Earlier stages stay under test: a device may fail long after its soak."""
-    gate = rollout.spec.gate
-    for stage in range(rollout.stage + 1):
-        members = [m for m in rollout.members.values() if m.stage == stage and not m.excused]
-        good = sum(m.part is Part.SUCCEEDED for m in members)
-        seen = sum(m.part in SETTLED for m in members)
-        open_ = any(m.part is Part.ASSIGNED for m in members)
-        if seen and (not open_ or seen >= gate.min_samples) and good < gate.min_success * seen - 1e-9:
-            return f"stage {stage + 1}: {good} of {seen} succeeded, the gate asks for {_share(gate)}"
-    return ""
-
-
-def _share(gate: Gate) -> str:
-    return f"{gate.min_success * 100:g} %"
-
-
 def _on_breach(rollout: Rollout, reason: str, now: float) -> Step:
     actions: dict[str, Callable[[Rollout, str, float], Step]] = {ABORT: _abort, REVERT: _revert}
     return actions.get(rollout.spec.on_breach, _pause)(rollout, reason, now)
@@ -246,9 +275,10 @@ def _on_breach(rollout: Rollout, reason: str, now: float) -> Step:
 
 
 def _order(rollout: Rollout, event: Ordered, now: float) -> Step:
-    if event.action not in ALLOWED[rollout.state]:
-        allowed = ", ".join(ALLOWED[rollout.state]) or "nothing: start a new rollout"
-        raise NotAllowedNowError(f"cannot {event.action} a rollout that is {rollout.state}; possible: {allowed}")
+    possible = allowed(rollout.state, comparing=any(_having(rollout, Part.COMPARING)))
+    if event.action not in possible:
+        listed = ", ".join(possible) or "nothing: start a new rollout"
+        raise NotAllowedNowError(f"cannot {event.action} a rollout that is {rollout.state}; possible: {listed}")
     reason = f"ordered by {event.by}"
     match event.action:
         case Action.PAUSE:
@@ -259,6 +289,8 @@ def _order(rollout: Rollout, event: Ordered, now: float) -> Step:
             return _revert(rollout, reason, now)
         case Action.RESUME:
             return _resume(rollout, reason, now)
+        case Action.PROMOTE:
+            return _promote(rollout, reason, now)
 
 
 def _pause(rollout: Rollout, reason: str, now: float) -> Step:
@@ -272,7 +304,7 @@ def _resume(rollout: Rollout, reason: str, now: float) -> Step:
     def resumed(member: Member) -> Member:
         if member.part is Part.FAILED:
             return replace(member, excused=True)
-        if member.part is Part.ASSIGNED and member.deadline is not None:
+        if member.part in UNDERWAY and member.deadline is not None:
             return replace(member, deadline=member.deadline + paused)
         return member
 
@@ -283,14 +315,15 @@ def _resume(rollout: Rollout, reason: str, now: float) -> Step:
 
 def _abort(rollout: Rollout, reason: str, now: float) -> Step:
     """Stop where it is: devices that have proven the release keep it, those under way or failed go back."""
-    effects = (*_take_back(rollout, Part.ASSIGNED, Part.FAILED), Announce("abort", reason))
-    members = _parts(rollout, Part.REVERTING, Part.ASSIGNED)
+    going = (*UNDERWAY, Part.COMPARING)
+    effects = (*_take_back(rollout, *going, Part.FAILED), Announce("abort", reason))
+    members = _parts(rollout, Part.REVERTING, *going)
     return replace(rollout, state=State.ABORTED, since=now, reason=reason, members=members), effects
 
 
 def _revert(rollout: Rollout, reason: str, now: float) -> Step:
     """Everyone goes back to what they ran before."""
-    touched = (Part.ASSIGNED, Part.SUCCEEDED, Part.FAILED)
+    touched = (*UNDERWAY, Part.COMPARING, Part.SUCCEEDED, Part.FAILED)
     effects = (*_take_back(rollout, *touched), Announce("revert", reason))
     members = _parts(rollout, Part.REVERTING, *touched)
     return _reverting(replace(rollout, state=State.REVERTING, since=now, reason=reason, members=members), now, effects)
@@ -341,5 +374,5 @@ def _parts(rollout: Rollout, to: Part, *parts: Part) -> dict[str, Member]:
     return {device: moved(member) for device, member in rollout.members.items()}
 
 
-def _having(rollout: Rollout, part: Part) -> Iterable[Member]:
-    return (member for member in rollout.members.values() if member.part is part)
+def _having(rollout: Rollout, *parts: Part) -> Iterable[Member]:
+    return (member for member in rollout.members.values() if member.part in parts)

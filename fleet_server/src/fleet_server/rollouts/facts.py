@@ -12,6 +12,7 @@ from fleet_server.db.models import (
     DEVICE_ACTIVE,
     DeviceModelRow,
     DeviceRow,
+    ModelTelemetryRow,
     ReleaseRow,
     RolloutDeviceRow,
     RolloutRow,
@@ -19,7 +20,7 @@ from fleet_server.db.models import (
 )
 from fleet_server.rollouts.eligible import Exclusion, Surroundings, Target, exclusion
 from fleet_server.rollouts.spec import Selector
-from fleet_server.rollouts.terms import FINAL, Fact, Member, Part, Rollout
+from fleet_server.rollouts.terms import FINAL, Compared, Fact, Member, Part, Rollout
 from fleet_server.services import releases
 
 _BATCH = 500  # names in one IN
@@ -116,7 +117,31 @@ def observe(session: Session, rollout: Rollout, target: Target, around: Surround
     found = candidates(session, target, rollout.spec.selector, around)
     facts = {one.device.id: fact_of(session, rollout, one, around) for one in found}
     others = rollout.members.keys() - facts.keys()
-    return facts | observe_members(session, rollout, target.manifest.name, around, others)
+    facts |= observe_members(session, rollout, target.manifest.name, around, others)
+    if rollout.spec.trial is not None:
+        for _, device, compared in comparisons(session, rollout.id, rollout.spec.release):
+            if device in facts:
+                facts[device] = replace(facts[device], compared=compared)
+    return facts
+
+
+def comparisons(session: Session, rollout: int, release: str) -> list[tuple[int, str, Compared]]:
+    """Stage and device of each comparison with the rollout's ``release`` on trial, since the rollout began it."""
+    query = select(RolloutDeviceRow.stage, ModelTelemetryRow).join(
+        ModelTelemetryRow, col(ModelTelemetryRow.device) == col(RolloutDeviceRow.device)
+    )
+    query = query.where(
+        RolloutDeviceRow.rollout == rollout,
+        ModelTelemetryRow.compared_with == release,
+        col(ModelTelemetryRow.compared_at) >= col(RolloutDeviceRow.assigned_at),
+    )
+    return [(stage or 0, row.device, _compared(row)) for stage, row in session.exec(query)]
+
+
+def _compared(row: ModelTelemetryRow) -> Compared:
+    kept = row.comparison
+    sketches = ({int(place): count for place, count in one.items()} for one in (kept["latency_us"], row.latency_us))
+    return Compared(kept["pairs"], kept["agreed"], kept["errors"], kept["shed"], *sketches)
 
 
 def observe_members(
@@ -148,14 +173,18 @@ def fact_of(session: Session, rollout: Rollout, one: Candidate, around: Surround
         error=": ".join(part for part in (model.error_code, model.error_text) if part),
         tags=device.tags,
         hardware=device.hardware_class,
+        # Its own release has to serve before another can run beside it, and microcontrollers hold one.
+        tries=device.gateway is None and model.desired not in (None, rollout.spec.release),
     )
 
 
 def _taken_over(rollout: Rollout, member: Member, model: DeviceModelRow, around: Surroundings) -> bool:
     """Whether something stronger, such as a wipe, decides what a device that takes part runs."""
     match member.part:
-        case Part.ASSIGNED | Part.SUCCEEDED | Part.FAILED:
+        case Part.TRYING | Part.COMPARING | Part.ASSIGNED | Part.SUCCEEDED | Part.FAILED:
             ours = rollout.spec.release
+            if model.trial == ours and around.wipes.get(model.device) != "sent":
+                return False
         case Part.REVERTING:
             ours = member.previous or ""
         case _:

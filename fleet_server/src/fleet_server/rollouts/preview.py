@@ -55,6 +55,8 @@ def preview(session: Session, spec: RolloutSpec, now: float) -> Preview:
     able = [one for one in found if one.excluded is None]
     stages = _stages(spec, able)
     soak_s = sum(stage.soak_s for stage in spec.stages)
+    # With a trial each stage settles and soaks twice: while it is compared, and when it has the release.
+    rounds = 1 if spec.trial is None else 2
     variants, sizes = _variants(target, able)
     return Preview(
         release=row.digest,
@@ -68,10 +70,14 @@ def preview(session: Session, spec: RolloutSpec, now: float) -> Preview:
         bytes_per_device=sizes,
         bytes_total=sum(sizes[kind] * count for kind, count in variants.items()),
         stages=stages,
-        at_least_s=soak_s,
-        at_most_s=soak_s + spec.device_deadline_s * len(spec.stages),
+        at_least_s=rounds * soak_s,
+        at_most_s=rounds * (soak_s + spec.device_deadline_s * len(spec.stages)),
         blockers=tuple(_blockers(spec, stages, found, len(able), expired=row.not_after <= now)),
-        warnings=(*_warnings(stages, able), *_steps_back(session, row.version, able)),
+        warnings=(
+            *_warnings(stages, able),
+            *_steps_back(session, row.version, able),
+            *_without_trial(spec, able),
+        ),
     )
 
 
@@ -133,6 +139,20 @@ def _steps_back(session: Session, version: str, able: list[Candidate]) -> list[s
         return []
     names = ", ".join(sorted(set(newer)))
     return [f"{len(newer)} of the devices run a newer version ({names}): this takes them back to {version}"]
+
+
+def _without_trial(spec: RolloutSpec, able: list[Candidate]) -> list[str]:
+    """Who takes the release at once in a mode that tries it first."""
+    if spec.trial is None:
+        return []
+    lines = []
+    micro = sum(one.device.gateway is not None for one in able)
+    new = sum(one.device.gateway is None and (one.model is None or one.model.desired is None) for one in able)
+    if micro:
+        lines.append(f"{micro} of the devices are microcontrollers, which hold no second release: they take it at once")
+    if new:
+        lines.append(f"{new} of the devices run nothing to compare it with: they take it at once")
+    return lines
 
 
 def _core(version: str) -> tuple[int, ...]:

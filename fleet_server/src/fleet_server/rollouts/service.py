@@ -32,6 +32,7 @@ from fleet_server.rollouts.terms import (
     Action,
     Announce,
     Assign,
+    Compared,
     Effect,
     Fact,
     NotAllowedNowError,
@@ -43,6 +44,7 @@ from fleet_server.rollouts.terms import (
     Rollout,
     State,
     Step,
+    Try,
 )
 from fleet_server.services import audit, devices, directives
 
@@ -97,6 +99,15 @@ def tally(session: Session, row: RolloutRow) -> list[tuple[int | None, str, int]
         col(RolloutDeviceRow.stage), col(RolloutDeviceRow.state)
     )
     return [(stage, part, count) for stage, part, count in session.exec(query)]
+
+
+def comparisons(session: Session, row: RolloutRow) -> dict[int, Compared]:
+    """What the devices of each stage counted of the release on trial, also when their trials are over."""
+    stages: dict[int, Compared] = {}
+    assert row.id is not None
+    for stage, _, seen in facts.comparisons(session, row.id, row.release):
+        stages[stage] = stages.get(stage, Compared()) + seen
+    return stages
 
 
 def deadline(session: Session, row: RolloutRow) -> float | None:
@@ -233,15 +244,22 @@ def _tell(session: Session, ctx: Context, row: RolloutRow, effects: Iterable[Eff
     told: list[str] = []
     for effect in effects:
         match effect:
-            case Assign(device) | Restore(device) if _being_wiped(session, device, row.model):
+            case Assign(device) | Try(device) | Restore(device) if _being_wiped(session, device, row.model):
                 continue
             case Assign(device):
                 model = _model(session, device, row.model)
+                directives.keep_grant(model, row.release)
                 model.desired, model.lease_s, model.lease_action = row.release, row.lease_s, row.lease_action
+                model.assigned_by, model.assigned_at = row.id, now
+            case Try(device):
+                model = _model(session, device, row.model)
+                spec = store.spec_of(row)
+                assert spec.trial is not None, "the engine tries nothing in mode rolling"
+                model.trial, model.trial_mode, model.trial_permille = row.release, spec.trial, round(1000 * spec.share)
                 model.assigned_by, model.assigned_at = row.id, now
             case Restore(device, release):
                 model = _model(session, device, row.model)
-                model.desired = release
+                model.desired, model.trial = release, None
                 model.assigned_by, model.assigned_at = row.id, now
             case RaiseFloor(device, counter):
                 model = _model(session, device, row.model)

@@ -1,4 +1,4 @@
-"""What a rollout may ask for: selector, stages, gate. Parsed once from JSON; invalid ones never reach a table."""
+"""What a rollout may ask for: selector, stages, mode, gate. Parsed once from JSON; invalid ones never reach a table."""
 
 import math
 from collections.abc import Mapping
@@ -11,6 +11,13 @@ from fleet_server.errors import InvalidError
 PAUSE, ABORT, REVERT = "pause", "abort", "revert"
 BREACH_ACTIONS = (PAUSE, ABORT, REVERT)
 LEASE_ACTIONS = ("warn", "stop")
+
+ROLLING, SHADOW, CANARY, AB = "rolling", "shadow", "canary", "ab"
+MODES = (ROLLING, SHADOW, CANARY, AB)
+TRIALS = {SHADOW: "shadow", CANARY: "split", AB: "split"}
+"""What the devices of a stage do with the release first, in the contract's words; with "rolling" they just take it."""
+SHARES = {ROLLING: 1.0, SHADOW: 1.0, CANARY: 0.1, AB: 0.5}
+"""Share of the requests that the candidate on trial gets unless the request says otherwise."""
 
 MAX_STAGES = 20
 MAX_NAMES = 10_000
@@ -115,25 +122,48 @@ class Gate:
     """What the devices of a stage must show: the share of those *completed* that succeeded, and how many those are.
 
     ``min_served`` is the number of inferences that a device must have served with the release to count as a success.
+
+    The others judge trials by what the stage's devices counted together, from ``min_pairs`` requests on: the share of
+    requests that the candidate fails may be at most ``error_share_max``; of those that both releases answered at least
+    the share ``agreement_min`` must agree (mode shadow); the candidate's 95th percentile in the runtime may be at most
+    ``candidate_p95_ratio_max`` times that of the release that serves. None: not judged.
     """
 
     min_success: float = 0.9
     min_samples: int = 1
     min_served: int = 0
+    min_pairs: int = 20
+    error_share_max: float = 0.05
+    agreement_min: float | None = None
+    candidate_p95_ratio_max: float | None = None
 
     @classmethod
     def parse(cls, value: object) -> "Gate":
-        """Read ``{"min_success": 0.9, "min_samples": 1, "min_served": 0}``; each is optional."""
-        part = _table(value, "gate", {"min_success", "min_samples", "min_served"})
+        """Read ``{"min_success": 0.9, "min_samples": 1, "min_served": 0}`` and the like; each is optional."""
+        names = ("min_success", "min_samples", "min_served", "min_pairs", "error_share_max")
+        part = _table(value, "gate", {*names, "agreement_min", "candidate_p95_ratio_max"})
+        agreement, ratio = part.get("agreement_min"), part.get("candidate_p95_ratio_max")
         return cls(
             _number(part.get("min_success", 0.9), "gate.min_success", 0, 1),
             _integer(part.get("min_samples", 1), "gate.min_samples", 1, 10_000_000),
             _integer(part.get("min_served", 0), "gate.min_served", 0, 10**12),
+            _integer(part.get("min_pairs", 20), "gate.min_pairs", 1, 10**12),
+            _number(part.get("error_share_max", 0.05), "gate.error_share_max", 0, 1),
+            None if agreement is None else _number(agreement, "gate.agreement_min", 0, 1),
+            None if ratio is None else _number(ratio, "gate.candidate_p95_ratio_max", 0.01, 1000),
         )
 
     def as_json(self) -> dict[str, Any]:
         """The gate as it is stored and answered."""
-        return {"min_success": self.min_success, "min_samples": self.min_samples, "min_served": self.min_served}
+        return {
+            "min_success": self.min_success,
+            "min_samples": self.min_samples,
+            "min_served": self.min_served,
+            "min_pairs": self.min_pairs,
+            "error_share_max": self.error_share_max,
+            "agreement_min": self.agreement_min,
+            "candidate_p95_ratio_max": self.candidate_p95_ratio_max,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +178,13 @@ class RolloutSpec:
     device_deadline_s: float = 600.0
     lease_s: int | None = None
     lease_action: str = "warn"
+    mode: str = ROLLING
+    share: float = 1.0
+
+    @property
+    def trial(self) -> str | None:
+        """How a device tries the release beside the one that serves, before it takes it; None: it just takes it."""
+        return TRIALS.get(self.mode)
 
     @classmethod
     def parse(cls, body: object) -> "RolloutSpec":
@@ -156,7 +193,7 @@ class RolloutSpec:
         Raises:
             InvalidError: naming the key that is wrong and what it should be.
         """
-        keys = {"release", "selector", "stages", "gate", "on_breach", "device_deadline_s", "lease"}
+        keys = {"release", "selector", "stages", "gate", "on_breach", "device_deadline_s", "lease", "mode", "share"}
         part = _table(body, "rollout", keys)
         release = part.get("release")
         if not isinstance(release, str) or len(release) != 64 or not set(release) <= set("0123456789abcdef"):
@@ -168,15 +205,19 @@ class RolloutSpec:
         if on_breach not in BREACH_ACTIONS:
             raise InvalidError(f"on_breach must be one of {', '.join(BREACH_ACTIONS)}")
         lease_s, lease_action = _lease(part.get("lease"))
+        gate = Gate.parse(part.get("gate", {}))
+        mode, share = _mode(part, gate)
         return cls(
             release,
             Selector.parse(part.get("selector", {})),
             _ascending(tuple(Stage.parse(stage, f"stages[{place}]") for place, stage in enumerate(stages))),
-            Gate.parse(part.get("gate", {})),
+            gate,
             on_breach,
             _number(part.get("device_deadline_s", 600), "device_deadline_s", 1, MAX_SECONDS),
             lease_s,
             lease_action,
+            mode,
+            share,
         )
 
 
@@ -186,6 +227,21 @@ def _ascending(stages: tuple[Stage, ...]) -> tuple[Stage, ...]:
         if sizes != sorted(set(sizes)):
             raise InvalidError(f"stages: each {kind} is a running total, so it must be above the one before")
     return stages
+
+
+def _mode(part: dict[str, Any], gate: Gate) -> tuple[str, float]:
+    mode = part.get("mode", ROLLING)
+    if mode not in MODES:
+        raise InvalidError(f"mode must be one of {', '.join(MODES)}")
+    if mode == ROLLING and "share" in part:
+        raise InvalidError(
+            f"share says how many requests a release on trial gets: it needs a mode, {', '.join(TRIALS)}"
+        )
+    if mode != SHADOW and gate.agreement_min is not None:
+        raise InvalidError("gate.agreement_min needs mode shadow: only there both releases answer the same requests")
+    if mode == ROLLING and gate.candidate_p95_ratio_max is not None:
+        raise InvalidError(f"gate.candidate_p95_ratio_max needs a mode with a trial: {', '.join(TRIALS)}")
+    return mode, _number(part.get("share", SHARES[mode]), "share", 0.001, 1)
 
 
 def _lease(value: object) -> tuple[int | None, str]:

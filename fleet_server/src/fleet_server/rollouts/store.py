@@ -26,6 +26,8 @@ def spec_of(row: RolloutRow) -> RolloutSpec:
         row.device_deadline_s,
         row.lease_s,
         row.lease_action,
+        row.mode,
+        row.share,
     )
 
 
@@ -41,6 +43,8 @@ def new_row(spec: RolloutSpec, model: str, actor: str, now: float) -> RolloutRow
         device_deadline_s=spec.device_deadline_s,
         lease_s=spec.lease_s,
         lease_action=spec.lease_action,
+        mode=spec.mode,
+        share=spec.share,
         since=now,
         created=now,
         created_by=actor,

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from dunlin_contract.sketch import Sketch
 from fleet_server.rollouts.spec import RolloutSpec
 
 
@@ -23,10 +24,15 @@ FINAL = frozenset({State.REVERTED, State.ABORTED, State.COMPLETED})
 
 
 class Part(StrEnum):
-    """Where one device stands in a rollout."""
+    """Where one device stands in a rollout.
+
+    ``trying``: told to run the release beside the one that serves; ``comparing``: it does.
+    """
 
     WAITING = "waiting"
     OFFLINE = "offline"
+    TRYING = "trying"
+    COMPARING = "comparing"
     ASSIGNED = "assigned"
     SUCCEEDED = "succeeded"
     FAILED = "failed"
@@ -36,6 +42,8 @@ class Part(StrEnum):
 
 
 UNASSIGNED = frozenset({Part.WAITING, Part.OFFLINE})
+UNDERWAY = (Part.TRYING, Part.ASSIGNED)
+"""Parts that end in time, one way or another, since each has a deadline."""
 SETTLED = frozenset({Part.SUCCEEDED, Part.FAILED})
 
 
@@ -59,6 +67,52 @@ class Member:
 
 
 @dataclass(frozen=True, slots=True)
+class Compared:
+    """What a device, or several together, counted of a candidate beside the release that serves, since its trial began.
+
+    The contract's telemetry.Comparison says what each is. ``serving_us``: latency of the release that serves.
+    """
+
+    pairs: int = 0
+    agreed: int = 0
+    errors: int = 0
+    shed: int = 0
+    candidate_us: Mapping[int, int] = field(default_factory=dict)
+    serving_us: Mapping[int, int] = field(default_factory=dict)
+
+    def __add__(self, other: "Compared") -> "Compared":
+        return Compared(
+            self.pairs + other.pairs,
+            self.agreed + other.agreed,
+            self.errors + other.errors,
+            self.shed + other.shed,
+            _merged(self.candidate_us, other.candidate_us),
+            _merged(self.serving_us, other.serving_us),
+        )
+
+    @property
+    def requests(self) -> int:
+        """Requests that say something of the candidate."""
+        return self.pairs + self.errors
+
+    @property
+    def candidate_p95_us(self) -> float:
+        """The candidate's 95th percentile; 0: nothing was counted."""
+        return Sketch(self.candidate_us).quantile(0.95)
+
+    @property
+    def serving_p95_us(self) -> float:
+        """That of the release that serves, on the same devices."""
+        return Sketch(self.serving_us).quantile(0.95)
+
+
+def _merged(one: Mapping[int, int], other: Mapping[int, int]) -> dict[int, int]:
+    sketch = Sketch(one)
+    sketch.merge(Sketch(other))
+    return sketch.counts
+
+
+@dataclass(frozen=True, slots=True)
 class Fact:
     """What is known of a device now, for the model that the rollout is about.
 
@@ -66,6 +120,7 @@ class Fact:
     rollout decides what it runs (wiped, rejected). ``heard``: number of the last directive that it says it has seen.
     ``phase`` is one of the contract's PHASES and speaks of ``candidate``; ``active`` is the release that serves (hex).
     ``way_back`` is the release that it would return to if it were assigned now; None: it has none of this model.
+    ``tries``: it can hold a candidate beside the release that serves. ``compared``: what it counted, while it does.
     """
 
     online: bool = True
@@ -80,6 +135,8 @@ class Fact:
     error: str = ""
     tags: Mapping[str, str] = field(default_factory=dict)
     hardware: str = ""
+    tries: bool = False
+    compared: Compared = field(default_factory=Compared)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +165,7 @@ class Action(StrEnum):
 
     PAUSE = "pause"
     RESUME = "resume"
+    PROMOTE = "promote"
     ABORT = "abort"
     REVERT = "revert"
 
@@ -131,8 +189,15 @@ class Assign:
 
 
 @dataclass(frozen=True, slots=True)
+class Try:
+    """The device runs the rollout's release beside its desired one."""
+
+    device: str
+
+
+@dataclass(frozen=True, slots=True)
 class Restore:
-    """The device's desired release becomes what it had before; None: the model leaves the device."""
+    """The device's desired release becomes what it had before, and no trial; None: the model leaves the device."""
 
     device: str
     release: str | None
@@ -148,13 +213,16 @@ class RaiseFloor:
 
 @dataclass(frozen=True, slots=True)
 class Announce:
-    """Something an operator should hear of. ``kind``: stage, soak, pause, resume, abort, revert, complete, reverted."""
+    """Something an operator should hear of.
+
+    ``kind``: stage, soak, promote, pause, resume, abort, revert, complete, reverted.
+    """
 
     kind: str
     text: str
 
 
-Effect = Assign | Restore | RaiseFloor | Announce
+Effect = Assign | Try | Restore | RaiseFloor | Announce
 Step = tuple[Rollout, tuple[Effect, ...]]
 
 
@@ -164,10 +232,15 @@ class NotAllowedNowError(ValueError):
 
 ALLOWED: dict[State, tuple[Action, ...]] = {
     State.RUNNING: (Action.PAUSE, Action.ABORT, Action.REVERT),
-    State.SOAKING: (Action.PAUSE, Action.ABORT, Action.REVERT),
-    State.PAUSED: (Action.RESUME, Action.ABORT, Action.REVERT),
+    State.SOAKING: (Action.PAUSE, Action.PROMOTE, Action.ABORT, Action.REVERT),
+    State.PAUSED: (Action.RESUME, Action.PROMOTE, Action.ABORT, Action.REVERT),
     State.REVERTING: (),
     State.REVERTED: (),
     State.ABORTED: (),
     State.COMPLETED: (),
 }
+
+
+def allowed(state: State, *, comparing: bool) -> tuple[Action, ...]:
+    """What may be ordered of a rollout; ``comparing``: some of its devices have the release on trial."""
+    return tuple(action for action in ALLOWED[state] if comparing or action is not Action.PROMOTE)

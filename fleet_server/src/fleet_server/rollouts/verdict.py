@@ -14,6 +14,8 @@ def judge(rollout: Rollout, member: Member, fact: Fact | None, now: float) -> Me
     if member.part is Part.REVERTING:
         back = heard and _is_back(fact, member, release)
         return replace(member, part=Part.REVERTED, settled_at=now) if back else member
+    if member.part in (Part.TRYING, Part.COMPARING):
+        return _on_trial(rollout, member, fact if heard else None, fact, now)
     if member.part not in (Part.ASSIGNED, Part.SUCCEEDED, Part.FAILED):
         return member
     if fact is not None and heard:
@@ -25,6 +27,20 @@ def judge(rollout: Rollout, member: Member, fact: Fact | None, now: float) -> Me
         elif member.part is Part.SUCCEEDED and fact.active != release:
             return _settled(member, Part.FAILED, "no longer runs the release after it had committed it", now)
     if member.part is Part.ASSIGNED and rollout.state is not State.PAUSED and now >= (member.deadline or now):
+        return _settled(member, Part.FAILED, _overdue(rollout, member, fact), now)
+    return member
+
+
+def _on_trial(rollout: Rollout, member: Member, said: Fact | None, fact: Fact | None, now: float) -> Member:
+    """``said``: the fact, if it speaks of the trial that the device was told of."""
+    release = rollout.spec.release
+    if said is not None and said.candidate == release:
+        if said.phase in ("rolled-back", "refused"):
+            return _settled(member, Part.FAILED, f"{said.phase}: {said.error}".rstrip(": "), now)
+        if said.phase == "trial":
+            return replace(member, part=Part.COMPARING, deadline=None)
+    late = member.part is Part.TRYING and now >= (member.deadline or now)
+    if late and rollout.state is not State.PAUSED:
         return _settled(member, Part.FAILED, _overdue(rollout, member, fact), now)
     return member
 

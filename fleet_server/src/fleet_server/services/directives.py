@@ -12,10 +12,11 @@ from sqlalchemy import update
 from sqlmodel import Session, col, select
 
 from dunlin_contract import hpke
-from dunlin_contract.directive import Desired, Directive, Lease, directive_digest
+from dunlin_contract.directive import Desired, Directive, Lease, Trial, directive_digest
 from dunlin_contract.errors import ContractError
 from dunlin_contract.limits import LIMITS, MCU_LIMITS
 from dunlin_contract.root import Root
+from dunlin_contract.schema import NO_ENTRIES
 from fleet_server.context import Context
 from fleet_server.db.engine import touch
 from fleet_server.db.models import DEVICE_ACTIVE, DeviceModelRow, DeviceRow, ReleaseRow, RootRow, WipeOrderRow
@@ -124,6 +125,7 @@ def _issue(session: Session, ctx: Context, fleet: _Fleet, row: DeviceRow, now: f
     epoch, next_root = _epoch_and_next_root(session, fleet, row, now)
     wipe = pending_wipe(session, row.id)
     desired = _desired(session, ctx, row, wipe, now)
+    trials = _trials(session, ctx, row, desired, now)
     if fleet.settings is not None:
         objects.add(session, "settings", fleet.settings[0].hex(), fleet.settings[1], now)
     directive = Directive(
@@ -137,6 +139,7 @@ def _issue(session: Session, ctx: Context, fleet: _Fleet, row: DeviceRow, now: f
         wipe=wipe.envelope if wipe is not None else None,
         nonce=row.boot_nonce,
         root=next_root,
+        trials=trials or NO_ENTRIES,
     )
     payload = directive.to_bytes()
     envelope = ctx.keys.sign_directive(payload)
@@ -205,23 +208,60 @@ def _desired(
         if wipe is not None and (not wipe.scope or model.model in wipe.scope):
             continue
         objects.want(session, release, now)
-        desired[model.model] = Desired(
-            release=bytes.fromhex(release.digest),
-            floor=model.floor,
-            grant=_grant(session, ctx, row, model, release),
-            lease=Lease(seconds=model.lease_s, action=model.lease_action) if model.lease_s else DEFAULT_LEASE,
-            manifest=bytes.fromhex(release.manifest_sha),
-            index=tuple(bytes.fromhex(sha) for sha in release.index_shas),
-        )
+        desired[model.model] = _release(model, release, _grant(session, ctx, row, model, release))
     return desired
 
 
+def _trials(
+    session: Session, ctx: Context, row: DeviceRow, desired: dict[str, Desired], now: float
+) -> dict[str, Trial]:
+    """What a device should run beside what is desired. A microcontroller holds no second release."""
+    if row.gateway is not None:
+        return {}
+    query = select(DeviceModelRow, ReleaseRow).where(DeviceModelRow.device == row.id)
+    joined = query.join(ReleaseRow, col(DeviceModelRow.trial) == col(ReleaseRow.digest)).order_by(DeviceModelRow.model)
+    trials: dict[str, Trial] = {}
+    for model, release in session.exec(joined):
+        if model.model not in desired or model.desired == release.digest or len(trials) == LIMITS.trials:
+            continue
+        objects.want(session, release, now)
+        candidate = _release(model, release, _trial_grant(session, ctx, row, model, release))
+        trials[model.model] = Trial(candidate=candidate, mode=model.trial_mode, share=max(1, model.trial_permille))
+    return trials
+
+
+def _release(model: DeviceModelRow, release: ReleaseRow, grant: bytes) -> Desired:
+    return Desired(
+        release=bytes.fromhex(release.digest),
+        floor=model.floor,
+        grant=grant,
+        lease=Lease(seconds=model.lease_s, action=model.lease_action) if model.lease_s else DEFAULT_LEASE,
+        manifest=bytes.fromhex(release.manifest_sha),
+        index=tuple(bytes.fromhex(sha) for sha in release.index_shas),
+    )
+
+
+def keep_grant(model: DeviceModelRow, release: str) -> None:
+    """The release becomes the desired one: a trial ends, and what was granted for it is used on."""
+    if model.trial_grant_release == release:
+        model.grant, model.grant_release = model.trial_grant, release
+    model.trial = model.trial_grant = model.trial_grant_release = None
+
+
 def _grant(session: Session, ctx: Context, row: DeviceRow, model: DeviceModelRow, release: ReleaseRow) -> bytes:
-    if model.grant is not None and model.grant_release == release.digest:
-        return model.grant
-    digest = bytes.fromhex(release.digest)
-    cek = ctx.keys.open_cek(release.sealed_cek, digest)
-    model.grant = hpke.seal_cek(cek, row.kem_spki, digest, row.id)
-    model.grant_release = release.digest
-    session.add(model)
+    if model.grant is None or model.grant_release != release.digest:
+        model.grant, model.grant_release = _seal(ctx, row, release), release.digest
+        session.add(model)
     return model.grant
+
+
+def _trial_grant(session: Session, ctx: Context, row: DeviceRow, model: DeviceModelRow, release: ReleaseRow) -> bytes:
+    if model.trial_grant is None or model.trial_grant_release != release.digest:
+        model.trial_grant, model.trial_grant_release = _seal(ctx, row, release), release.digest
+        session.add(model)
+    return model.trial_grant
+
+
+def _seal(ctx: Context, row: DeviceRow, release: ReleaseRow) -> bytes:
+    digest = bytes.fromhex(release.digest)
+    return hpke.seal_cek(ctx.keys.open_cek(release.sealed_cek, digest), row.kem_spki, digest, row.id)

@@ -172,7 +172,7 @@ def reject(session: Session, ctx: Context, device: str, actor: str, now: float) 
     audit.record(session, actor, "device.reject", f"device:{device}", {"was": row.state}, now)
     row.state, row.online, row.said_online = DEVICE_REJECTED, False, False
     gateways.followed(session, row, rows.values(), now)
-    session.exec(update(DeviceModelRow).where(col(DeviceModelRow.device) == device).values(desired=None))
+    session.exec(update(DeviceModelRow).where(col(DeviceModelRow.device) == device).values(desired=None, trial=None))
     directives.withdraw(session, row, now)
     alarms.clear(session, device, *alarms.KINDS)
     touch(session, f"device:{device}")
@@ -240,7 +240,9 @@ def _admit(
     row.boot_nonce, row.reported_epoch, row.reported_seq, row.root_version = None, 0, 0, root.version
     session.add(row)
     session.exec(
-        update(DeviceModelRow).where(col(DeviceModelRow.device) == device).values(grant=None, grant_release=None)
+        update(DeviceModelRow)
+        .where(col(DeviceModelRow.device) == device)
+        .values(grant=None, grant_release=None, trial_grant=None, trial_grant_release=None)
     )
     way = {"gateway": gateway} if gateway is not None else {}
     audit.record(session, f"claim-token:{token.id}", "device.enrol", f"device:{device}", way, now)

@@ -1,62 +1,30 @@
-"""Numbered events: each stored once, and acknowledged only as far as none before it is missing."""
-
-from dataclasses import dataclass
+"""Numbered events: what devices tell of themselves, stored once each."""
 
 from sqlalchemy import delete
 from sqlmodel import Session, col, select
 
-from dunlin_contract.event import Ack, Event
-from dunlin_contract.topics import Address
+from dunlin_contract.event import Event
 from fleet_server.context import Context
 from fleet_server.db.engine import touch
-from fleet_server.db.models import DeviceRow, EventRow, EventStreamRow
-from fleet_server.services import devices, wipes
+from fleet_server.db.models import DeviceRow, EventRow
+from fleet_server.services import streams, wipes
+from fleet_server.services.streams import AckDue
 
 KEPT = 10_000  # events kept per device, so that no device can fill the disk
-STREAMS = 16  # streams kept per device; a device starts one when it is enrolled or lost its disk
 _PRUNE_EVERY = 500
-
-
-@dataclass(frozen=True, slots=True)
-class AckDue:
-    """An ack to send after the commit."""
-
-    address: Address
-    stream: str
 
 
 def receive(session: Session, ctx: Context, row: DeviceRow, event: Event, now: float) -> AckDue:
     """Store one event of `row`'s device. Idempotent; repeated events are acknowledged again."""
-    name = event.stream.hex()
-    stream = session.get(EventStreamRow, (row.id, name)) or _new_stream(session, row.id, name, now)
-    in_order = stream.n == stream.highest == event.n - 1
-    repeated = not in_order and _is_stored(session, stream, event.n)
-    if not repeated:
-        _store(session, ctx, row, event, name, now)
-        # Blocks of numbers, not certain numbers: the device chooses which it uses.
-        if event.n // _PRUNE_EVERY != stream.highest // _PRUNE_EVERY:
-            _prune(session, row.id)
-        stream.highest = max(stream.highest, event.n)
-    if in_order:
-        stream.n = event.n
-    elif stream.n < stream.highest:
-        _pass_gap(session, stream, event.n if repeated else None)
-    stream.updated = row.last_seen = now
-    session.add_all((stream, row))
-    return AckDue(devices.address_of(row), name)
 
+    def store(stream: str, unseen: bool) -> bool:
+        known = select(EventRow.id).where(EventRow.device == row.id, EventRow.stream == stream, EventRow.n == event.n)
+        if not unseen and session.exec(known).first() is not None:
+            return False
+        _store(session, ctx, row, event, stream, now)
+        return True
 
-def ack_for(session: Session, ctx: Context, due: AckDue) -> bytes | None:
-    """The signed ack for what is committed of a stream; None while there is nothing to acknowledge."""
-    stream = session.get(EventStreamRow, (due.address.device, due.stream))
-    if stream is None or stream.n < 1:
-        return None
-    return ctx.keys.sign_ack(Ack(device=due.address.device, stream=bytes.fromhex(due.stream), n=stream.n).to_bytes())
-
-
-def streams(session: Session, names: list[str]) -> list[EventStreamRow]:
-    """The streams of these devices."""
-    return list(session.exec(select(EventStreamRow).where(col(EventStreamRow.device).in_(names))))
+    return streams.receive(session, KIND, row, event.stream, (event.n, event.n), store, now)
 
 
 def page(session: Session, device: str | None = None, before: int | None = None, limit: int = 100) -> list[EventRow]:
@@ -67,17 +35,6 @@ def page(session: Session, device: str | None = None, before: int | None = None,
     if before is not None:
         query = query.where(col(EventRow.id) < before)
     return list(session.exec(query))
-
-
-def _is_stored(session: Session, stream: EventStreamRow, n: int) -> bool:
-    if n <= stream.n:
-        return True
-    if n > stream.highest:
-        return False
-    stored = select(EventRow.id).where(
-        EventRow.device == stream.device, EventRow.stream == stream.stream, EventRow.n == n
-    )
-    return session.exec(stored).first() is not None
 
 
 def _store(session: Session, ctx: Context, row: DeviceRow, event: Event, stream: str, now: float) -> None:
@@ -102,35 +59,11 @@ def _store(session: Session, ctx: Context, row: DeviceRow, event: Event, stream:
         wipes.receive(session, ctx, row, event.receipt, now)
 
 
-def _pass_gap(session: Session, stream: EventStreamRow, repeated: int | None) -> None:
-    """Move the stream on over every event that follows without a gap.
-
-    A device repeats from the oldest event it still keeps. So when the lowest event above a gap comes again, what is
-    missing below it was acknowledged by a past of this server that a restored backup has forgotten: it is gone.
-    """
-    above = select(EventRow.n).where(
-        EventRow.device == stream.device, EventRow.stream == stream.stream, col(EventRow.n) > stream.n
-    )
-    for n in session.exec(above.order_by(col(EventRow.n))):
-        if n != stream.n + 1 and n != repeated:
-            break
-        stream.n = n
-
-
-def _new_stream(session: Session, device: str, name: str, now: float) -> EventStreamRow:
-    of_device = select(EventStreamRow).where(EventStreamRow.device == device)
-    known = list(session.exec(of_device.order_by(col(EventStreamRow.updated).desc())))
-    for old in known[STREAMS - 1 :]:
-        session.delete(old)
-    stream = EventStreamRow(device=device, stream=name, updated=now)
-    session.add(stream)
-    session.flush()
-    _prune(session, device)
-    return stream
-
-
 def _prune(session: Session, device: str) -> None:
     newest = select(EventRow.id).where(EventRow.device == device).order_by(col(EventRow.id).desc())
     oldest_kept = session.exec(newest.offset(KEPT - 1).limit(1)).first()
     if oldest_kept is not None:
         session.exec(delete(EventRow).where(col(EventRow.device) == device, col(EventRow.id) < oldest_kept))
+
+
+KIND = streams.Kind(EventRow, _PRUNE_EVERY, _prune)

@@ -6,7 +6,7 @@ An object is published once, retained, while some device's desired state names i
 import os
 
 from sqlalchemy import update
-from sqlmodel import Session, col, select
+from sqlmodel import Session, col, or_, select
 
 from dunlin_contract import topics
 from fleet_server.config import Config
@@ -14,6 +14,9 @@ from fleet_server.db.models import DeviceModelRow, ObjectRow, ReleaseObjectRow, 
 from fleet_server.services import outbox
 
 REPUBLISH_S = 5.0  # a device that keeps saying `missing` does not make the broker carry an object more often
+
+
+_NAMES = (col(DeviceModelRow.desired), col(DeviceModelRow.trial))  # what a desired state names of a release
 
 
 def want(session: Session, release: ReleaseRow, now: float) -> None:
@@ -40,8 +43,9 @@ def add(session: Session, kind: str, sha: str, data: bytes, now: float) -> None:
 
 def clear_unwanted(session: Session, now: float, settings_sha: str | None) -> int:
     """Clear what no desired state names any more. Returns how many objects that were."""
-    desired = select(DeviceModelRow.desired).where(col(DeviceModelRow.desired).is_not(None)).distinct()
-    stale = list(session.exec(select(ReleaseRow).where(ReleaseRow.wanted, col(ReleaseRow.digest).not_in(desired))))
+    named = [select(one).where(one.is_not(None)).distinct() for one in _NAMES]
+    unnamed = (col(ReleaseRow.digest).not_in(some) for some in named)
+    stale = list(session.exec(select(ReleaseRow).where(ReleaseRow.wanted, *unnamed)))
     for release in stale:
         release.wanted = False
         session.add(release)
@@ -63,10 +67,9 @@ def clear_unwanted(session: Session, now: float, settings_sha: str | None) -> in
 
 def republish_missing(session: Session, device: str, missing: list[str], now: float) -> int:
     """Owe again what a device misses, as far as its own desired state names it. Returns how many objects."""
-    desired = select(DeviceModelRow.desired).where(
-        DeviceModelRow.device == device, col(DeviceModelRow.desired).is_not(None)
-    )
-    its_own = select(ReleaseObjectRow.sha).where(col(ReleaseObjectRow.release).in_(desired))
+    named = [select(one).where(DeviceModelRow.device == device, one.is_not(None)) for one in _NAMES]
+    of_release = col(ReleaseObjectRow.release)
+    its_own = select(ReleaseObjectRow.sha).where(or_(*(of_release.in_(some) for some in named)))
     query = select(ObjectRow.sha).where(
         col(ObjectRow.sha).in_(missing),
         col(ObjectRow.sha).in_(its_own) | col(ObjectRow.kind).in_(("settings", "root")),

@@ -210,7 +210,7 @@ def _check_chunks(bundle: BundleFile, cek: bytes) -> None:
 
 
 def _objects(bundle: BundleFile, row: ReleaseRow) -> list[dict[str, Any]]:
-    """Column values of the objects that make up a release, manifest first: devices need it first."""
+    """Column values of a release's objects, as the broker is to hold them, manifest first: devices need it first."""
 
     def one(kind: str, sha: str, length: int, offset: int) -> dict[str, Any]:
         return {"sha": sha, "kind": kind, "length": length, "release": row.digest, "offset": offset}
@@ -221,8 +221,10 @@ def _objects(bundle: BundleFile, row: ReleaseRow) -> list[dict[str, Any]]:
     for sha, page in zip(row.index_shas, index_pages(bundle), strict=True):
         listed.append(one("index", sha, len(page), at))
         at += len(page)
-    for leaf, (offset, length) in zip(bundle.leaves, places, strict=True):
-        listed.append(one("chunk", leaf.hex(), length, offset))
+    for payload, ranks in zip(bundle.manifest.payloads, bundle.manifest.leaf_ranges(), strict=True):
+        if payload.ciphertext_length > LIMITS.broker_payload_bytes:
+            continue  # too much for the broker: devices ask for it by HTTP range
+        listed += [one("chunk", bundle.leaves[rank].hex(), places[rank][1], places[rank][0]) for rank in ranks]
     return list({entry["sha"]: entry for entry in listed}.values())
 
 

@@ -7,7 +7,7 @@ from sqlmodel import Session, col, select
 from dunlin_contract.fit import DeviceDescription
 from dunlin_contract.limits import LIMITS
 from dunlin_contract.reported import ModelState, Reported
-from dunlin_contract.telemetry import ModelTelemetry, Telemetry
+from dunlin_contract.telemetry import Comparison, ModelTelemetry, Telemetry
 from fleet_server.context import Context
 from fleet_server.db.engine import touch
 from fleet_server.db.models import DeviceModelRow, DeviceRow, ModelTelemetryRow
@@ -163,7 +163,24 @@ def _store_telemetry(
         row = ModelTelemetryRow(device=device, model=model, release=release, at=now)
     row.count, row.errors, row.at = one.count, one.errors, now
     row.latency_us = {str(place): count for place, count in one.latency_us.items()}
+    if one.comparison is not None:
+        # What a trial came to stays when it is over: it is what the rollout was decided by.
+        row.compared_with, row.compared_at = one.comparison.candidate.hex(), now
+        row.comparison = _comparison(one.comparison)
     session.add(row)
+
+
+def _comparison(one: Comparison) -> dict[str, Any]:
+    return {
+        "mode": one.mode,
+        "pairs": one.pairs,
+        "agreed": one.agreed,
+        "errors": one.errors,
+        "shed": one.shed,
+        "latency_us": {str(place): count for place, count in one.latency_us.items()},
+        "distance": {str(place): count for place, count in one.distance.items()},
+        "memory_bytes": one.memory_bytes,
+    }
 
 
 def _hex(digest: bytes | None) -> str | None:

@@ -155,7 +155,9 @@ def receive(session: Session, ctx: Context, device: DeviceRow, envelope: bytes, 
     session.add(device)
     # Grants to the old KEM key open nothing any more.
     session.exec(
-        update(DeviceModelRow).where(col(DeviceModelRow.device) == device.id).values(grant=None, grant_release=None)
+        update(DeviceModelRow)
+        .where(col(DeviceModelRow.device) == device.id)
+        .values(grant=None, grant_release=None, trial_grant=None, trial_grant_release=None)
     )
     session.flush()
     audit.record(session, audit.SERVER, "wipe.done", f"wipe:{row.id}", {"assurance": receipt.assurance}, now)
@@ -176,7 +178,17 @@ def _send(session: Session, ctx: Context, row: WipeOrderRow, envelope: bytes, ro
     gone = update(DeviceModelRow).where(col(DeviceModelRow.device) == row.device)
     if row.scope:
         gone = gone.where(col(DeviceModelRow.model).in_(row.scope))
-    session.exec(gone.values(desired=None, grant=None, grant_release=None, assigned_by=None))
+    session.exec(
+        gone.values(
+            desired=None,
+            grant=None,
+            grant_release=None,
+            trial=None,
+            trial_grant=None,
+            trial_grant_release=None,
+            assigned_by=None,
+        )
+    )
     session.flush()
     directives.issue(session, ctx, row.device, now)
 

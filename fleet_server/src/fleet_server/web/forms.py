@@ -83,7 +83,9 @@ def number(text: str, field: str) -> float:
 
 def rollout(form: Form) -> dict[str, Any]:
     """The body of `POST /api/v1/rollouts` that the new-rollout form stands for. Raises: InvalidError."""
+    mode = form.text("mode", "rolling")
     return {
+        **_trial(form, mode),
         "release": form.text("release"),
         "selector": {
             "tags": tags(form.text("tags")),
@@ -95,10 +97,32 @@ def rollout(form: Form) -> dict[str, Any]:
             "min_success": number(form.text("min_success", "90"), "Devices that must succeed") / 100,
             "min_samples": int(number(form.text("min_samples", "1"), "Devices to wait for")),
             "min_served": int(number(form.text("min_served", "0"), "Inferences each must serve")),
+            **_trial_gate(form, mode),
         },
         "on_breach": form.text("on_breach", "pause"),
         "device_deadline_s": seconds(form.text("device_deadline", "10 min"), "Time for each device"),
     }
+
+
+def _trial(form: Form, mode: str) -> dict[str, Any]:
+    """The form shows the fields of a trial always; without one they mean nothing."""
+    if mode == "rolling" or not form.text("share"):
+        return {"mode": mode}
+    return {"mode": mode, "share": number(form.text("share"), "Share of the requests") / 100}
+
+
+def _trial_gate(form: Form, mode: str) -> dict[str, Any]:
+    if mode == "rolling":
+        return {}
+    gate: dict[str, Any] = {
+        "min_pairs": int(number(form.text("min_pairs", "20"), "Requests to compare")),
+        "error_share_max": number(form.text("error_share_max", "5"), "Failed requests") / 100,
+    }
+    if mode == "shadow" and form.text("agreement_min"):
+        gate["agreement_min"] = number(form.text("agreement_min"), "Answers that must agree") / 100
+    if form.text("p95_ratio_max"):
+        gate["candidate_p95_ratio_max"] = number(form.text("p95_ratio_max"), "Times as slow")
+    return gate
 
 
 def _stages(form: Form) -> list[dict[str, Any]]:

@@ -3,6 +3,7 @@
 from fleet_server.api.views.activity import alarm, audit_line, event
 from fleet_server.api.views.devices import claim_token, device, device_line, device_lines, wipe
 from fleet_server.api.views.releases import in_use, release, release_line, versions
+from fleet_server.api.views.results import result, result_line
 from fleet_server.api.views.rollouts import preview, rollout, rollout_line
 
 __all__ = [
@@ -17,6 +18,8 @@ __all__ = [
     "preview",
     "release",
     "release_line",
+    "result",
+    "result_line",
     "rollout",
     "rollout_line",
     "versions",

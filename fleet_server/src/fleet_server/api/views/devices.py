@@ -107,6 +107,8 @@ def model_state(row: DeviceModelRow) -> Json:
     """What is desired and reported of one model on one device; digests name releases."""
     return {
         "desired": row.desired,
+        "trial": row.trial,
+        "trial_mode": row.trial_mode if row.trial is not None else None,
         "active": row.active,
         "previous": row.previous,
         "candidate": row.candidate,

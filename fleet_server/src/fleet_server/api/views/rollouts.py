@@ -32,7 +32,9 @@ def rollout_line(session: Session, row: RolloutRow) -> Json:
         ],
         "parts": parts,
         "devices_total": sum(parts.values()) - parts["dropped"],
-        "actions": [str(action) for action in terms.ALLOWED[terms.State(row.state)]],
+        "mode": row.mode,
+        "share": row.share,
+        "actions": [str(one) for one in terms.allowed(terms.State(row.state), comparing=parts["comparing"] > 0)],
         "since": row.since,
         "created": row.created,
         "created_by": row.created_by,
@@ -44,7 +46,10 @@ def rollout(session: Session, row: RolloutRow, after: str = "", limit: int = 200
     """One rollout with a page of its devices, by id above ``after``: each one's part, and how far it is."""
     spec = store.spec_of(row)
     members = rollouts.members(session, row, after, limit + 1)
-    return rollout_line(session, row) | {
+    line = rollout_line(session, row)
+    for place, compared in rollouts.comparisons(session, row).items():
+        line["stages"][place]["comparison"] = _comparison(compared)
+    return line | {
         "selector": {"tags": {}, "hardware": [], "devices": []} | spec.selector.as_json(),
         "gate": spec.gate.as_json(),
         "on_breach": spec.on_breach,
@@ -54,6 +59,17 @@ def rollout(session: Session, row: RolloutRow, after: str = "", limit: int = 200
         "devices": [_part(member, device, model) for member, device, model in members[:limit]],
         "next": members[limit - 1][0].device if len(members) > limit else None,
         "versions": versions(session, [row.release, *(member.previous for member, _, _ in members)]),
+    }
+
+
+def _comparison(seen: terms.Compared) -> Json:
+    return {
+        "pairs": seen.pairs,
+        "agreed": seen.agreed,
+        "errors": seen.errors,
+        "shed": seen.shed,
+        "candidate_p95_us": seen.candidate_p95_us,
+        "serving_p95_us": seen.serving_p95_us,
     }
 
 

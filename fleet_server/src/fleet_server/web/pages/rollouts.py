@@ -25,6 +25,12 @@ router = APIRouter()
 PAGE = 30
 DEVICES = 100
 STAGE_ROWS = 4
+MODES = (
+    ("rolling", "Rolling", "Devices take the release and judge it on their own."),
+    ("shadow", "Shadow", "First it sees the same requests, and its answers are compared and dropped."),
+    ("canary", "Canary", "First it answers a share of the requests."),
+    ("ab", "A/B", "It answers a share of the requests until a person promotes it or keeps the other."),
+)
 BREACH = (
     ("pause", "Pause", "Stop and wait for a person."),
     ("abort", "Abort", "Stop for good; devices that work keep it, the others go back."),
@@ -86,7 +92,7 @@ def _form_page(
         "releases": [views.release_line(row) for row in releases.page(session, 100)],
         "hardware_classes": sorted(session.exec(classes)),
     }
-    around = {"form": form, "stage_rows": _stage_rows(form), "breach": BREACH}
+    around = {"form": form, "stage_rows": _stage_rows(form), "breach": BREACH, "modes": MODES}
     return render.page(request, "rollout_new.html", data, identity=me, status=status, **around)
 
 
@@ -109,7 +115,7 @@ def one(request: Request, rollout: int, ctx: Ctx, me: Seen, after: str = "") -> 
 
 @router.post("/rollouts/{rollout}/{action}")
 def order(rollout: int, action: Action, ctx: Ctx, posted: ByOperator) -> Response:
-    """Pause, resume, abort or revert."""
+    """Pause, resume, promote, abort or revert."""
     with ctx.db.write() as session:
         service.order(session, ctx, rollout, action, posted.identity.actor, ctx.clock())
     return RedirectResponse(f"/rollouts/{rollout}", 303)
