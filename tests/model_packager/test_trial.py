@@ -142,6 +142,13 @@ def test_whatever_happens_to_the_child_the_model_is_refused(
         attempt(recipe())
 
 
+def test_the_childs_runtime_reports_to_nobody(recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
+    code = "import os, sys; sys.stdin.read(); sys.exit('telemetry ' + os.environ.get('ORT_DISABLE_TELEMETRY', '?'))"
+    monkeypatch.setattr(parent, "_CHILD", (sys.executable, "-c", code))
+    with pytest.raises(ModelRefusedError, match=r"telemetry 1$"):
+        attempt(recipe())
+
+
 def test_the_child_is_told_no_token(recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
     code = "import os, sys; sys.stdin.read(); sys.exit(','.join(n for n in os.environ if 'DUNLIN' in n) or 'none')"
     monkeypatch.setattr(parent, "_CHILD", (sys.executable, "-c", code))

@@ -197,6 +197,26 @@ def push(arguments: argparse.Namespace) -> None:
         print(f"{pushed['name']} {pushed['version']} is on {pushed['server']}; release {pushed['digest']}")
 
 
+def usb(arguments: argparse.Namespace) -> None:
+    """``packager usb``."""
+    from model_packager import usb as copying
+
+    root_file = _root_file(arguments)
+    if root_file is None:
+        raise UsageError("usb needs --keys FOLDER or --root FILE: only what was signed is worth carrying")
+    root = keyfolder.read_root(root_file).root
+    written = []
+    for bundle in arguments.bundle:
+        with _named(bundle):
+            written.append(copying.copy(bundle, arguments.folder, root, Progress()))
+    if arguments.json:
+        _print_json({"folder": str(arguments.folder), "bundles": written})
+        return
+    for one in written:
+        print(f"{one['file']}: {one['name']} {one['version']}, release {one['digest']}")
+    print("next: unmount the stick; devices whose [carriers] usb names its folder take from it what they should run")
+
+
 def wipe_sign(arguments: argparse.Namespace) -> None:
     """``packager wipe sign``."""
     from model_packager.server import Server, read_token
@@ -349,6 +369,13 @@ def _add_bundle_commands(commands: Any) -> None:
     pushed.add_argument("--keys", type=Path, required=True, metavar="FOLDER")
     pushed.add_argument("--server", required=True, metavar="URL")
     _with_server(pushed)
+    carried = commands.add_parser("usb", help="put bundles on a USB stick, for devices without a network")
+    carried.add_argument("bundle", type=Path, nargs="+", metavar="BUNDLE")
+    carried.add_argument("folder", type=Path, metavar="FOLDER", help="where the stick is mounted")
+    carried.add_argument("--keys", type=Path, metavar="FOLDER", help="key folder: its root")
+    carried.add_argument("--root", type=Path, metavar="FILE", help="root.cose")
+    _with_json(carried)
+    carried.set_defaults(call=usb)
     for parser, call in ((made, build), (shown, inspect), (checked, verify), (pushed, push)):
         _with_passphrase(parser)
         _with_json(parser)

@@ -1,19 +1,17 @@
 """``packager inspect``: a manifest as JSON and in words."""
 
 import datetime
-import struct
 from pathlib import Path
 from typing import Any
 
 from dunlin_contract import cose
-from dunlin_contract.bundle import BundleFile, Header
+from dunlin_contract.bundle import BundleFile
+from dunlin_contract.header import HEADER_BYTES, Header
 from dunlin_contract.limits import LIMITS
 from dunlin_contract.manifest import MICRO_RUNTIME, STORED, Manifest, Payload, Tensor, Variant, release_digest
 from dunlin_contract.root import Root
 from dunlin_contract.rules import Rule, require
 from model_packager.progress import duration, size
-
-_HEADER_BYTES = struct.calcsize(">8sHHIIQ")
 
 
 def read(path: Path, root: Root | None) -> tuple[Manifest, bytes, bool]:
@@ -27,7 +25,7 @@ def read(path: Path, root: Root | None) -> tuple[Manifest, bytes, bool]:
         with BundleFile.open(path, root) as opened:
             return opened.manifest, opened.release.digest, True
     with path.open("rb") as file:
-        header = Header.unpack(file.read(_HEADER_BYTES))
+        header = Header.unpack(file.read(HEADER_BYTES))
         envelope = file.read(header.manifest_length)
         require(Rule.LENGTHS, len(envelope) == header.manifest_length, "the bundle ends inside its manifest")
         payload = cose.peek(envelope, LIMITS.manifest_bytes)

@@ -124,6 +124,12 @@ def _read_answer(variant: VariantRecipe, data: bytes) -> dict[str, Any]:
     return answer if isinstance(answer, dict) else {}
 
 
+def _environment() -> dict[str, str]:
+    """No token, for a model may take the child over; and no report of onnxruntime's to its maker."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("DUNLIN_")}
+    return kept | {"ORT_DISABLE_TELEMETRY": "1"}
+
+
 def _spawn(variant: VariantRecipe, request: bytes, timeout_s: float) -> bytes:
     receiving, sending = os.pipe()
     answer = bytearray()
@@ -135,8 +141,7 @@ def _spawn(variant: VariantRecipe, request: bytes, timeout_s: float) -> bytes:
                 stdout=errors,
                 stderr=errors,
                 pass_fds=[sending],
-                # A model that takes the child over finds no token there.
-                env={name: value for name, value in os.environ.items() if not name.startswith("DUNLIN_")},
+                env=_environment(),
             )
         except OSError:
             os.close(receiving)
