@@ -3,10 +3,10 @@ SHELL := /bin/bash
 PY := .venv/bin/python
 HIL_REPORT := --junit-xml build/hil/junit.xml --html build/hil/report.html --self-contained-html
 .DEFAULT_GOAL := help
-.PHONY: help setup-demo setup-dev demo test check check-code bench soak format lock firmware test-firmware size hil
+.PHONY: help setup-demo setup-dev demo test check check-code bench soak format lock firmware test-firmware size hil deb arm64
 
 help:  ## what there is
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 15
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 15
 
 setup-demo:
 	@requirements/setup demo
@@ -43,12 +43,18 @@ size: setup-dev  ## what the firmware takes on a Cortex-M4, against firmware_tfl
 hil: setup-dev  ## scenarios on devices: this machine's, QEMU's boards, or TARGETS="m4 bench-esp32"; TFLM_ROOT=DIR builds TFLM in
 	@$(PY) -m pytest hil -v --targets "$(TARGETS)" --tflm-root "$(TFLM_ROOT)" $(HIL_REPORT)
 
-bench: setup-dev  ## measurements, each with its baseline in the same run
-	@$(PY) benchmarks/run.py
+bench: setup-dev  ## measurements, each with its baseline in the same run; PEERS=1 installs mlserver to compare with
+	@$(PY) benchmarks/run.py $(if $(PEERS),--peers)
 
 soak: setup-demo  ## the demo's fleet under traffic and rollouts for HOURS (default 1), then the firmware's parsers fuzzed
 	@$(PY) -m demo --soak-hours $(or $(HOURS),1)
 	@firmware_tflm/tools/fuzz 600
+
+deb: setup-demo  ## the agent's Debian packages into build/deb, for this machine or ARCH=arm64
+	@packaging/deb/build $(ARCH)
+
+arm64: setup-demo  ## the agent on an emulated 64-bit ARM, against a fleet on this machine (as root; minutes); RUNTIME=onnxruntime
+	@packaging/deb/build arm64 && packaging/arm64/build && packaging/arm64/try $(RUNTIME)
 
 format: setup-dev  ## put the code in its one format
 	@.venv/bin/ruff format -q . && .venv/bin/ruff check -q --fix .

@@ -40,7 +40,7 @@ def main() -> None:
     parser.add_argument("models", nargs="*", type=Path, help=".tflite or .onnx files")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        models = arguments.models or [_digits(), MOBILENET if MOBILENET.exists() else _mobilenet_sized(Path(folder))]
+        models = chosen_models(arguments.models, Path(folder))
         print("local API against the raw runtime call, microseconds (added: p50 less the raw call's p50)")
         print(f"{'model':<36}{'call':<22}{'p50':>9}{'p99':>9}{'ratio':>8}{'added':>9}")
         for number, model in enumerate(models):
@@ -97,14 +97,14 @@ def measure(parts: Device, model: Path, requests: int, hops: TwoHops) -> dict[st
     io = read_io(model)
     parts.front.serve(parts.worker(model, io, runtime), "bench", "1.0.0", io, runtime)
     rng = np.random.default_rng(1)
-    arrays = [_random(rng, tensor) for tensor in io.inputs]
+    arrays = [random_input(rng, tensor) for tensor in io.inputs]
     session = load(runtime, str(model), io, 1)
     calls: dict[str, Callable[[], object]] = {"raw runtime call": lambda: session.run(arrays)}
-    passed = _binary(io, arrays)
+    passed = binary_request(io, arrays)
     calls["two socket hops"] = lambda: hops.ask(passed)
     clients = []
-    for transport, connect in (("Unix socket", _unix(parts.front.path)), ("TCP", _tcp(parts.front.port))):
-        for form, request in (("binary", _binary(io, arrays)), ("JSON", _json(io, arrays))):
+    for transport, connect in (("Unix socket", unix(parts.front.path)), ("TCP", tcp(parts.front.port))):
+        for form, request in (("binary", binary_request(io, arrays)), ("JSON", json_request(io, arrays))):
             client = RawClient(connect())
             clients.append(client)
             calls[f"{transport}, {form}"] = lambda client=client, request=request: client.ask(request)
@@ -155,7 +155,9 @@ class RawClient:
         self._sock.close()
 
 
-def _unix(path: str) -> Callable[[], socket.socket]:
+def unix(path: str) -> Callable[[], socket.socket]:
+    """Connects to a Unix socket."""
+
     def connect() -> socket.socket:
         sock = socket.socket(socket.AF_UNIX)
         sock.connect(path)
@@ -164,7 +166,9 @@ def _unix(path: str) -> Callable[[], socket.socket]:
     return connect
 
 
-def _tcp(port: int) -> Callable[[], socket.socket]:
+def tcp(port: int) -> Callable[[], socket.socket]:
+    """Connects to a port of this machine."""
+
     def connect() -> socket.socket:
         sock = socket.create_connection(("127.0.0.1", port))
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -178,7 +182,8 @@ def _request(body: bytes, extra: str = "") -> bytes:
     return head.encode() + body
 
 
-def _binary(io: Io, arrays: list[np.ndarray]) -> bytes:
+def binary_request(io: Io, arrays: list[np.ndarray]) -> bytes:
+    """A whole infer request, tensors as binary data, which the answer has too."""
     described = [
         _described(tensor, array) | {"parameters": {"binary_data_size": array.nbytes}}
         for tensor, array in zip(io.inputs, arrays, strict=True)
@@ -188,7 +193,8 @@ def _binary(io: Io, arrays: list[np.ndarray]) -> bytes:
     return _request(body, f"Inference-Header-Content-Length: {len(head)}\r\n")
 
 
-def _json(io: Io, arrays: list[np.ndarray]) -> bytes:
+def json_request(io: Io, arrays: list[np.ndarray]) -> bytes:
+    """A whole infer request, tensors in JSON."""
     described = [
         _described(tensor, array) | {"data": array.ravel().tolist()}
         for tensor, array in zip(io.inputs, arrays, strict=True)
@@ -200,7 +206,8 @@ def _described(tensor: Tensor, array: np.ndarray) -> dict[str, object]:
     return {"name": tensor.name, "datatype": BY_NAME[tensor.dtype].datatype, "shape": array.shape}
 
 
-def _random(rng: np.random.Generator, tensor: Tensor) -> np.ndarray:
+def random_input(rng: np.random.Generator, tensor: Tensor) -> np.ndarray:
+    """An input of the tensor's type and shape, free sizes 1."""
     shape = [max(size, 1) for size in tensor.shape]
     if tensor.dtype.startswith("float"):
         return rng.random(shape).astype(tensor.dtype)
@@ -230,6 +237,11 @@ def read_io(model: Path) -> Io:
         tuple(Tensor(name=name, dtype=dtype, shape=tuple(shape)) for name, dtype, shape in side) for side in sides
     )
     return Io(inputs=inputs, outputs=outputs)
+
+
+def chosen_models(named: list[Path], folder: Path) -> list[Path]:
+    """The models that were named, else digits and one of MobileNet's size."""
+    return named or [_digits(), MOBILENET if MOBILENET.exists() else _mobilenet_sized(folder)]
 
 
 def _digits() -> Path:

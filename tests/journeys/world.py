@@ -24,6 +24,7 @@ SETTINGS = {
     "report_interval_s": 5,
     "report_jitter_s": 0,
     "object_timeout_s": 2,
+    "telemetry_interval_s": 2,
 }
 
 
