@@ -49,7 +49,7 @@ def test_a_flipped_byte_in_an_object_is_refused_and_the_true_one_fetched(
     for pid in pids:
         os.kill(pid, signal.SIGCONT)
     watched = Watched(world, watched.device)
-    watched.still_serves(V1)
+    world.wait_event(watched.device, "object-corrupt", "leaf")
     world.fleet.wait_rollout(rollout, "completed")
     watched.check(BULKY)
 

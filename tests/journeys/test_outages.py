@@ -6,7 +6,7 @@ from pathlib import Path
 
 from demo.fleet import wait_until
 from demo.proxy import Proxy
-from tests.journeys.world import BULKY, V1, V2, Watched, World
+from tests.journeys.world import BROKER_ALONE, BULKY, V1, V2, Watched, World
 
 
 def slow_link(world: World) -> Proxy:
@@ -15,7 +15,7 @@ def slow_link(world: World) -> Proxy:
 
 def test_the_broker_is_restarted_mid_rollout(world: World) -> None:
     proxy = slow_link(world)
-    watched = world.watched(broker_port=proxy.port)
+    watched = world.watched(broker_port=proxy.port, config=BROKER_ALONE)
     rollout = world.roll_out(BULKY, watched.device)
     wait_until("the download is under way", lambda: watched.device.model()["chunks_have"] > 2, pause_s=0.02)
     world.fleet.broker.stop()
@@ -28,12 +28,25 @@ def test_the_broker_is_restarted_mid_rollout(world: World) -> None:
 
 def test_the_broker_is_killed_and_forgets_its_last_half_minute(world: World) -> None:
     proxy = slow_link(world)
-    watched = world.watched(broker_port=proxy.port)
+    watched = world.watched(broker_port=proxy.port, config=BROKER_ALONE)
     rollout = world.roll_out(BULKY, watched.device)
     wait_until("the download is under way", lambda: watched.device.model()["chunks_have"] > 2, pause_s=0.02)
     world.fleet.broker.kill()
     (world.fleet.server_dir / "broker" / "mosquitto.db").unlink(missing_ok=True)
     watched.still_serves(V1)
+    world.fleet.start_broker()
+    world.fleet.wait_rollout(rollout, "completed")
+    watched.check(BULKY)
+    proxy.close()
+
+
+def test_a_download_goes_on_over_https_while_the_broker_is_away(world: World) -> None:
+    proxy = slow_link(world)
+    watched = world.watched(broker_port=proxy.port)
+    rollout = world.roll_out(BULKY, watched.device)
+    wait_until("the download is under way", lambda: watched.device.model()["chunks_have"] > 2, pause_s=0.02)
+    world.fleet.broker.stop()
+    wait_until("all of it came", lambda: watched.device.model()["active"] == world.releases[BULKY], pause_s=0.5)
     world.fleet.start_broker()
     world.fleet.wait_rollout(rollout, "completed")
     watched.check(BULKY)
@@ -77,7 +90,7 @@ def test_a_device_that_never_answers_does_not_block_and_is_named(world: World) -
 
 def test_a_link_that_drops_everything_resumes_where_it_was(world: World) -> None:
     proxy = slow_link(world)
-    watched = world.watched(broker_port=proxy.port)
+    watched = world.watched(broker_port=proxy.port, config=BROKER_ALONE)
     rollout = world.roll_out(BULKY, watched.device)
     wait_until("the download is under way", lambda: watched.device.model()["chunks_have"] > 2, pause_s=0.02)
     proxy.silent = True

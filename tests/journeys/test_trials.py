@@ -46,7 +46,9 @@ def test_a_release_is_compared_in_the_shadow_and_then_promoted(world: World) -> 
 
 def test_a_candidate_that_dies_on_trial_ends_the_rollout_and_no_request_fails(world: World) -> None:
     watched = world.watched()
-    rollout = world.roll_out(V2, watched.device, mode="canary", share=0.3, on_breach="abort")
+    # The soak outlasts the test: the candidate dies while it is compared, not after it was promoted.
+    stages = [{"percent": 100, "soak_s": 3600}]
+    rollout = world.roll_out(V2, watched.device, mode="canary", share=0.3, stages=stages, on_breach="abort")
     compares(world, rollout)
     both = answered(watched)
     assert both == {V1, V2}

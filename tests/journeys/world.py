@@ -26,6 +26,8 @@ SETTINGS = {
     "object_timeout_s": 2,
     "telemetry_interval_s": 2,
 }
+BROKER_ALONE = "[carriers]\nhttp = false\n"
+"""For an agent.toml: without the broker nothing comes."""
 
 
 @dataclass
@@ -41,9 +43,11 @@ class World:
         self._names += 1
         return f"device-{self._names}"
 
-    def watched(self, **options: Any) -> "Watched":
-        """A new device that serves 1.0.0 and is asked for predictions all the time."""
+    def watched(self, *, config: str = "", **options: Any) -> "Watched":
+        """A new device that serves 1.0.0 and is asked for predictions all the time; ``config`` is its agent.toml."""
         device = self.fleet.enrol(self.fresh_name(), runtimes=["onnxruntime"], **options)
+        if config:
+            (device.directory / "agent.toml").write_text(config)
         device.start()
         return self.watch(device)
 

@@ -44,7 +44,8 @@ class Part:
 class Mixed:
     """A :class:`fleet_agent.carriers.base.Carrier` over others, which stand in order of preference.
 
-    ``missing_from``: the kind whose silences the receiver hears of, since the server can do something about them.
+    ``missing_from``: the kind whose silences, and wrong bytes, the receiver hears of as given up, since the server can do
+    something about them.
     """
 
     def __init__(
@@ -86,7 +87,7 @@ class Mixed:
     def corrupt(self, name: bytes) -> None:
         self._wanted[name] = None
         if self._bringing is not None:
-            self._failed(self._bringing, name)
+            self.gave_up(self._bringing, name)
 
     def status(self) -> dict[str, object]:
         """What each carrier has brought, what is asked of it now, and what hinders it."""
@@ -115,7 +116,7 @@ class Mixed:
             part.asked = max(0, part.asked - 1)
 
     def gave_up(self, part: Part, name: bytes) -> None:
-        """``part`` did not bring it: another may."""
+        """``part`` did not bring it, or not what it should be: another may."""
         if name not in self._wanted:
             return
         self._failed(part, name)
