@@ -148,6 +148,22 @@ def test_a_device_that_reads_nothing_holds_few_answers_and_a_little_memory(
             time.sleep(0.02)
 
 
+def test_requests_that_come_at_one_moment_get_no_more_answers_than_others(
+    listener: Listener, sqlite_world: World
+) -> None:
+    device, built = sqlite_world.device(), sqlite_world.build(size=24 << 20)
+    path = told(sqlite_world, device, built)
+    context = listener.context(device)
+    asking = [context.wrap_socket(_dial(listener.port), server_hostname="localhost") for _ in range(12)]
+    for one in asking:
+        one.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+    answers = [one.recv(12) for one in asking]
+    for one in asking:
+        one.close()
+    assert answers.count(b"HTTP/1.1 200") == payloads.STREAMS
+    assert answers.count(b"HTTP/1.1 429") == len(asking) - payloads.STREAMS
+
+
 def test_a_device_that_stops_reading_is_given_up(
     listener: Listener, sqlite_world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

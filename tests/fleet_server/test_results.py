@@ -4,13 +4,13 @@ import secrets
 from dataclasses import dataclass, field, replace
 
 import pytest
-from sqlmodel import select
+from sqlmodel import Session, select
 
 from dunlin_contract import envelopes
 from dunlin_contract.golden import TensorData
 from dunlin_contract.results import Result
 from dunlin_contract.topics import Address
-from fleet_server.db.models import ResultRow
+from fleet_server.db.models import EventStreamRow, ResultRow
 from fleet_server.services import devices, results, streams
 from tests.fleet_server.children import hear
 from tests.fleet_server.world import Device, World
@@ -104,6 +104,33 @@ def test_nothing_above_a_missing_number_is_acknowledged(sender: Sender) -> None:
     assert sender.send(1, 4) == 1
     assert sender.send(sender.gap(2, 2)) == 2
     assert sender.send(3) == 4
+
+
+def test_many_above_a_missing_number_are_acknowledged_once_it_comes(
+    sender: Sender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streams, "_PAGE", 3)
+    assert sender.send(1, *range(3, 13)) == 1
+    assert sender.send(2) == 12
+
+
+def test_what_comes_above_a_missing_number_costs_no_look_at_all_that_lies_there(
+    sender: Sender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[int | None] = []
+    really = streams._pass_gap
+
+    def counted(session: Session, kind: streams.Kind, stream: EventStreamRow, repeated: int | None) -> None:
+        looks.append(repeated)
+        really(session, kind, stream, repeated)
+
+    monkeypatch.setattr(streams, "_pass_gap", counted)
+    assert sender.send(1, *range(3, 13)) == 1
+    assert looks == []
+    assert sender.send(12) == 1
+    assert looks == [12]
+    assert sender.send(sender.gap(2, 2)) == 12
+    assert looks == [12, None]
 
 
 def test_what_a_restored_backup_forgot_is_passed_when_the_device_repeats(sender: Sender) -> None:

@@ -10,7 +10,7 @@ from collections import Counter
 from fastapi import FastAPI, Request
 from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
-from starlette.types import Send
+from starlette.types import Receive, Scope, Send
 
 from dunlin_contract.limits import LIMITS
 from fleet_server.context import Context
@@ -39,14 +39,19 @@ def add_routes(app: FastAPI, ctx: Context) -> None:
             raise NotFoundError("a payload is named by its release's digest in hex and its number: see SPEC.md")
         if streams[device] >= STREAMS:
             raise ThrottledError("this device is being sent as much as it may at a time", retry_after_s=int(BLOCK_S))
-        stored = await run_in_threadpool(_find, ctx, device, release, int(payload))
+        place = _Place(streams, device)
+        try:
+            stored = await run_in_threadpool(_find, ctx, device, release, int(payload))
+        except BaseException:
+            place.leave()
+            raise
         wanted = part(request.headers.get("range"), stored.length)
         if wanted is None:
-            return _Answer(stored, range(stored.length), 200, {}, device, streams)
+            return _Answer(stored, range(stored.length), 200, {}, place)
         if not wanted:
-            return _Answer(stored, wanted, 416, {"Content-Range": f"bytes */{stored.length}"}, device, streams)
+            return _Answer(stored, wanted, 416, {"Content-Range": f"bytes */{stored.length}"}, place)
         shown = f"bytes {wanted.start}-{wanted.stop - 1}/{stored.length}"
-        return _Answer(stored, wanted, 206, {"Content-Range": shown}, device, streams)
+        return _Answer(stored, wanted, 206, {"Content-Range": shown}, place)
 
 
 def part(asked: str | None, length: int) -> range | None:
@@ -67,29 +72,40 @@ def _find(ctx: Context, device: str, release: str, payload: int) -> Stored:
         return payloads.find(session, ctx.config, device, release, payload)
 
 
+class _Place:
+    """One of a device's answers, taken before anything is waited for: many requests may come at one moment."""
+
+    def __init__(self, streams: Counter[str], device: str) -> None:
+        self._streams = streams
+        self._device = device
+        streams[device] += 1
+
+    def leave(self) -> None:
+        self._streams[self._device] -= 1
+        if not self._streams[self._device]:
+            del self._streams[self._device]
+
+
 class _Answer(StreamingResponse):
     """Part of a bundle file. Held in memory: one block, and what the connection buffers."""
 
-    def __init__(
-        self, stored: Stored, part: range, status: int, headers: dict[str, str], device: str, streams: Counter[str]
-    ) -> None:
+    def __init__(self, stored: Stored, part: range, status: int, headers: dict[str, str], place: _Place) -> None:
         more = {"Content-Length": str(len(part)), "Accept-Ranges": "bytes", "Cache-Control": "no-store"}
         super().__init__((), status, headers | more, "application/octet-stream")
         self._stored = stored
         self._part = part
-        self._device = device
-        self._streams = streams
+        self._place = place
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._place.leave()
 
     async def stream_response(self, send: Send) -> None:
-        self._streams[self._device] += 1
-        try:
-            # A device that stops reading does not keep its file and its place for good.
-            with contextlib.suppress(TimeoutError):
-                await self._send(send)
-        finally:
-            self._streams[self._device] -= 1
-            if not self._streams[self._device]:
-                del self._streams[self._device]
+        # A device that stops reading does not keep its file and its place for good.
+        with contextlib.suppress(TimeoutError):
+            await self._send(send)
 
     async def _send(self, send: Send) -> None:
         file = os.open(self._stored.path, os.O_RDONLY | os.O_CLOEXEC)

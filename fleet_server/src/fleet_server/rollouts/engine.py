@@ -244,6 +244,8 @@ def _end_trials(rollout: Rollout, seen: Compared, now: float) -> Step:
 
 def _promote(rollout: Rollout, why: str, now: float) -> Step:
     """Devices on trial take the release."""
+    if rollout.state is State.PAUSED:
+        rollout = _taken_up(rollout, now)
     until = now + rollout.spec.device_deadline_s
     members, effects = dict(rollout.members), []
     for device, member in rollout.members.items():
@@ -298,7 +300,13 @@ def _pause(rollout: Rollout, reason: str, now: float) -> Step:
 
 
 def _resume(rollout: Rollout, reason: str, now: float) -> Step:
-    """Go on with the stage. Time spent paused counts against no device, and failures so far are accepted."""
+    """Go on with the stage."""
+    rollout = replace(_taken_up(rollout, now), state=State.RUNNING, since=now, reason="")
+    return rollout, (Announce("resume", reason),)
+
+
+def _taken_up(rollout: Rollout, now: float) -> Rollout:
+    """After a pause: time spent paused counts against no device, and failures so far are accepted."""
     paused = now - rollout.since
 
     def resumed(member: Member) -> Member:
@@ -308,9 +316,7 @@ def _resume(rollout: Rollout, reason: str, now: float) -> Step:
             return replace(member, deadline=member.deadline + paused)
         return member
 
-    members = {device: resumed(member) for device, member in rollout.members.items()}
-    rollout = replace(rollout, state=State.RUNNING, since=now, reason="", members=members)
-    return rollout, (Announce("resume", reason),)
+    return replace(rollout, members={device: resumed(member) for device, member in rollout.members.items()})
 
 
 def _abort(rollout: Rollout, reason: str, now: float) -> Step:
