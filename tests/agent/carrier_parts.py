@@ -309,6 +309,7 @@ class FakeSource:
         self.stock = dict(stock)
         self.able = True
         self.asked: list[list[bytes]] = []
+        self.blamed: list[bytes] = []
         self._loop = taker_loop
         self._teller = teller
         self._wanted: dict[bytes, None] = {}
@@ -325,6 +326,7 @@ class FakeSource:
             self._loop.post(partial(self._bring, name))
 
     def corrupt(self, name: bytes) -> None:
+        self.blamed.append(name)
         self._wanted.pop(name, None)
 
     def _bring(self, name: bytes) -> None:

@@ -11,6 +11,7 @@ from onnx import TensorProto, helper
 from dunlin_contract.manifest import DTYPES, Io, Tensor
 
 WIDTH = 4
+WIDE = 40
 
 
 def io(*tensors: tuple[str, str, tuple[int, ...]], outputs: int = 1) -> Io:
@@ -27,6 +28,7 @@ ECHO_IO = Io(
     inputs=tuple(Tensor(name=dtype, dtype=dtype, shape=(2, -1)) for dtype in DTYPES),
     outputs=tuple(Tensor(name=f"{dtype}-out", dtype=dtype, shape=(2, -1)) for dtype in DTYPES),
 )
+WIDE_IO = io(("x", "float32", (-1, WIDTH)), ("y", "float32", (-1, WIDE)))
 LOOK_UP_IO = io(("n", "int64", (-1, 1)), ("y", "float32", (-1, 1)))
 SPIN_IO = io(("n", "int64", ()), ("i", "int64", ()))
 LITERT_IO = io(("x", "float32", (1, WIDTH)), ("y", "float32", (1, WIDTH)))
@@ -75,6 +77,13 @@ def sum_of_rows(path: Path) -> Path:
     )
     axes = helper.make_tensor("axes", TensorProto.INT64, [1], [0])
     return _save(path, [helper.make_node("ReduceSum", ["x", "axes"], ["y"])], [x], [y], [axes])
+
+
+def wide(path: Path) -> Path:
+    """ONNX: x side by side with itself, an output much larger than what came."""
+    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", WIDTH])
+    y = helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", WIDE])
+    return _save(path, [helper.make_node("Concat", ["x"] * (WIDE // WIDTH), ["y"], axis=1)], [x], [y])
 
 
 def look(path: Path, height: int, width: int, channels: int) -> Path:

@@ -91,6 +91,7 @@ def test_wrong_bytes_of_any_are_brought_by_another(three: Three, liar: str) -> N
     three.taker.until_has(list(three.material.chunks))
     status = three.taker.do(three.mixed.status)
     assert status["of"][liar]["objects"] == 0
+    assert set(bad.blamed) == set(three.material.chunks)
     # The server puts right what lies wrong on the broker, once it hears of it.
     assert set(three.taker.silent) == (set(three.material.chunks) if liar == "mqtt" else set())
 

@@ -7,7 +7,8 @@ import signal
 import threading
 from pathlib import Path
 
-from fleet_agent import control
+from fleet_agent import control, ipc
+from fleet_agent.supervisor.instance import Instance
 from tests.agent.fleet import Agent, Fleet, commit, until
 
 SETTINGS = """
@@ -117,3 +118,12 @@ def test_labels_reach_the_local_api(fleet: Fleet) -> None:
         # And they are still there for a front that starts again.
         os.kill(running.children()["front"][0], signal.SIGKILL)
         running.until_serves(2.0)
+
+
+def test_a_worker_says_once_how_many_rows_it_runs_together() -> None:
+    """A hostile one could else keep the supervisor and the front busy with it."""
+    instance = Instance(1, "adder", None, None)  # type: ignore[arg-type] - what it runs plays no part
+    message = ipc.Message({"is": "batch", "rows": 8}, [])
+    assert instance.batched(message)
+    assert instance.batch == 8
+    assert not instance.batched(message)

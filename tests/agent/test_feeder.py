@@ -318,7 +318,7 @@ def test_files_are_taken_when_they_hold_still_oldest_first(tmp_path: Path) -> No
     os.utime(path / "b", (0, 7))
     one = next(looks)
     assert one is not None
-    assert one.name == "a"
+    assert (one.name, one.data()) == ("a", JPEG)
     one.done()
     assert names(source, 2) == ["b"]
     assert sorted(entry.name for entry in path.iterdir()) == [".hidden", "link", "pipe", "sub"]
@@ -335,6 +335,23 @@ def test_files_are_moved_or_kept(tmp_path: Path) -> None:
     spool(path, "new")
     assert names(source, 3) == ["new"]
     assert sorted(entry.name for entry in path.iterdir()) == ["new", "old"]
+
+
+@pytest.mark.parametrize("done", ["delete", "move"])
+def test_a_file_renamed_into_the_place_of_another_is_not_done_with_it(tmp_path: Path, done: str) -> None:
+    spool(tmp_path, "latest")
+    (tmp_path / "done").mkdir()
+    source = Folder(folder(tmp_path, done=done, done_folder=tmp_path / "done"), lambda _: None)
+    given = (one for one in source.inputs() if one is not None)
+    first = next(given)
+    assert first.data() == JPEG
+    (tmp_path / ".next").write_bytes(b"the next one")
+    (tmp_path / ".next").rename(tmp_path / "latest")
+    first.done()
+    second = next(given)
+    assert second.data() == b"the next one"
+    second.done()
+    assert not (tmp_path / "latest").exists()
 
 
 def test_an_unreadable_file_is_named_and_left(tmp_path: Path, api: Api, model: Model) -> None:

@@ -167,6 +167,21 @@ def test_a_result_is_kept_under_its_release_and_answered(monkeypatch: pytest.Mon
     assert process.sent[1:] == [{"id": 4}, {"id": 4, "code": "full", "text": "no room"}]
 
 
+def test_the_answer_to_a_process_that_died_is_not_given_to_its_successor(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would take its own result, of the same number, for kept."""
+    desk = Desk(monkeypatch, OTHERS[0])
+    hand_in(desk.processes[0], result().to_bytes())
+    desk.processes[0].end("killed by SIGKILL")
+    desk.forward(10)
+    _, second = desk.processes
+    hand_in(second, result().to_bytes())
+    (_, old), (_, new) = desk.kept
+    old(7)
+    assert second.sent[1:] == []
+    new(8)
+    assert second.sent[1:] == [{"id": 4}]
+
+
 @pytest.mark.parametrize(
     ("data", "body"),
     [

@@ -8,7 +8,7 @@ import pytest
 
 from fleet_agent.frames import Response, Status, Timing
 from fleet_agent.front import metrics
-from fleet_agent.front.statistics import REASONS, Ledger
+from fleet_agent.front.statistics import MOST_BATCHES, REASONS, Ledger
 from tests.agent import local_api_models as models
 from tests.agent.local_api_models import ADD_IO
 from tests.agent.local_api_parts import Device, device
@@ -126,3 +126,11 @@ def test_a_batch_is_one_run_of_its_rows_and_names_are_escaped(tmp_path: Path) ->
     assert found["dunlin_request_duration_seconds_bucket"][f'{name},le="0.005"'] == 2
     # A machine that does not tell its memory shows none.
     assert "nv_cpu_memory_total_bytes" not in found
+
+
+def test_requests_of_ever_other_sizes_take_no_more_memory() -> None:
+    ledger = Ledger("m", "1.0.0")
+    for rows in range(1, 2 * MOST_BATCHES):
+        ledger.served(Response(1, Status.SERVED, Timing(run_ns=1, rows=rows), [], (), ""), rows, 1)
+    assert len(ledger.batches) == MOST_BATCHES
+    assert (ledger.executions, ledger.phases.count) == (2 * MOST_BATCHES - 1, 2 * MOST_BATCHES - 1)

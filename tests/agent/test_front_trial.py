@@ -180,6 +180,29 @@ def test_what_the_candidate_of_a_split_owes_the_release_that_serves_gives(impati
             assert client.infer("m", X)[1]["model_version"] == "1.0.0"
 
 
+def test_what_the_release_that_serves_refuses_too_is_no_fault_of_the_candidate(parts: Device) -> None:
+    parts.serve(adder(parts, 1), "m", "1.0.0", ADD_IO)
+    number = beside(parts, adder(parts, 2), "split")
+    client = parts.client()
+    for _ in range(3):
+        assert client.infer("m", X | {"shape": [1, 3], "data": [1, 2, 3]})[0] == 400
+    assert client.infer("m", X)[1]["model_version"] == "2.0.0"
+    assert compared(parts, number, pairs=1)["errors"] == 0
+
+
+def test_a_copy_that_finds_no_room_is_shed_and_its_client_hears_nothing(tmp_path: Path) -> None:
+    with device(tmp_path, limits={"queued_requests": 1}) as parts:
+        parts.serve(adder(parts, 1), "m", "1.0.0", ADD_IO)
+        candidate = adder(parts, 2)
+        number = beside(parts, candidate, "shadow")
+        client = parts.client()
+        with stopped(candidate):
+            for amount in range(5):
+                status, answer = client.infer("m", X | {"data": [amount, 0, 0, 0]})
+                assert (status, answer["outputs"][0]["data"][0]) == (200, amount + 1)
+            assert compared(parts, number, shed=4)["errors"] == 0
+
+
 def test_a_shadow_that_hangs_is_told_and_no_client_waits_for_it(impatient: Device) -> None:
     impatient.serve(adder(impatient, 1), "m", "1.0.0", ADD_IO)
     candidate = adder(impatient, 2)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from fleet_agent.supervisor import results
 from fleet_agent.supervisor.loop import Loop
 from fleet_agent.supervisor.notify import Notify
 from tests.agent.fleet import PATIENCE_S, Agent, Fleet
@@ -84,3 +85,10 @@ def test_an_abstract_socket_and_one_that_is_gone(monkeypatch: pytest.MonkeyPatch
         Notify(Loop()).stopping()
         assert heard(sock) == "STOPPING=1"
     Notify(Loop()).stopping()
+
+
+def test_a_wipe_that_waits_for_the_disk_is_no_loop_that_hangs() -> None:
+    """Killed for it, the agent would begin the same deletion again, and be killed again."""
+    unit = Path(results.__file__).parents[1] / "fleet-agent.service"
+    words = dict(line.split("=", 1) for line in unit.read_text().splitlines() if "=" in line and line[0] != "#")
+    assert float(words["WatchdogSec"]) / 2 > 2 * results._FORGET_S

@@ -12,7 +12,7 @@ from fleet_agent.frames import Image, Response, Status, Tensor
 from fleet_agent.runtimes.errors import ModelRunError
 from fleet_agent.worker.model import Model
 from tests.agent import local_api_models as models
-from tests.agent.local_api_models import ADD_IO, LOOK_UP_IO
+from tests.agent.local_api_models import ADD_IO, LOOK_UP_IO, WIDE, WIDE_IO
 from tests.agent.local_api_parts import Worker
 from tests.agent.test_worker import data_socket, golden, receive, tensor
 
@@ -166,3 +166,15 @@ def test_answers_stay_in_order_when_requests_come_in_pieces(adder: Worker) -> No
         assert response.id == number
         np.testing.assert_array_equal(np.frombuffer(response.tensors[0].data, "float32"), one.ravel() + 2)
     sender.join()
+
+
+def test_outputs_that_no_frame_holds_are_refused_and_the_worker_stays(worker: Worker, tmp_path: Path) -> None:
+    worker.load(models.wide(tmp_path / "m"), "onnxruntime", WIDE_IO)
+    rows = frames.FRAME_BYTES // (WIDE * 4) + 1
+    sock = data_socket(worker)
+    for number, count in enumerate((rows, 1)):
+        packed = frames.pack_tensors([tensor("x", np.ones((count, models.WIDTH), "float32"))])
+        sock.sendall(frames.pack_request(number, packed))
+        answer = receive(sock)
+        assert answer.status is (Status.REFUSED if count == rows else Status.SERVED)
+        assert ("send fewer rows" in answer.text) == (count == rows)

@@ -218,6 +218,12 @@ def test_a_nan_is_the_last_choice() -> None:
     assert [one.place for one in best] == [1, 0]
 
 
+def test_a_score_that_a_frame_cannot_hold_is_infinite() -> None:
+    best = images.best(scores(1e300, 1.0, dtype="float64"), spec("float64"), Postprocess(softmax=False, top_k=2), 2, ())
+    packed = memoryview(frames.pack_served(1, Status.SERVED, frames.NO_TIME, [], best))
+    assert [one.score for one in frames.parse_response(packed[4:]).predictions] == [float("inf"), 1.0]
+
+
 def test_labels_are_lines() -> None:
     assert images.read_labels("Möwe\nStar\r\n".encode()) == ("Möwe", "Star")
     assert images.read_labels(b"\xff\n") == ("\ufffd",)

@@ -22,6 +22,8 @@ from dunlin_contract.manifest import DTYPES as NAMES
 from dunlin_contract.manifest import Tensor as Spec
 
 FRAME_BYTES = 64 * 1024 * 1024
+OUTPUT_BYTES = FRAME_BYTES - 1024 * 1024
+"""What the outputs of one request may take; the rest of a frame is for what is said of them."""
 TEXT_BYTES = 512
 IMAGE_TYPES = ("image/jpeg", "image/png")
 MOST_TOP_K = 1000

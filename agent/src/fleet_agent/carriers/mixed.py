@@ -44,8 +44,8 @@ class Part:
 class Mixed:
     """A :class:`fleet_agent.carriers.base.Carrier` over others, which stand in order of preference.
 
-    ``missing_from``: the kind whose silences, and wrong bytes, the receiver hears of as given up, since the server can do
-    something about them.
+    ``missing_from``: the kind whose silences and wrong bytes the receiver hears of as given up, since the server can
+    put them right.
     """
 
     def __init__(
@@ -87,6 +87,8 @@ class Mixed:
     def corrupt(self, name: bytes) -> None:
         self._wanted[name] = None
         if self._bringing is not None:
+            # Whoever brings much that is damaged may rest altogether.
+            next(source for part, source in self._sources if part is self._bringing).corrupt(name)
             self.gave_up(self._bringing, name)
 
     def status(self) -> dict[str, object]:

@@ -14,6 +14,7 @@ from fleet_agent.feeder.inputs import Input
 _LOOK_S = 1.0
 _MOST_FILES = 100_000
 _LONGEST_LOOK_S = 30.0
+_CAREFULLY = os.O_NOFOLLOW | os.O_NONBLOCK
 _Mark = tuple[int, int, int]
 """What a file is known by, besides its name: inode, size, time of its last change in ns."""
 
@@ -119,18 +120,27 @@ def look(folder: Path) -> dict[str, _Mark]:
                 except FileNotFoundError:
                     continue
                 if stat.S_ISREG(about.st_mode):
-                    found[entry.name] = (about.st_ino, about.st_size, about.st_mtime_ns)
+                    found[entry.name] = _mark(about)
     except OSError as error:
         raise SourceError(f"folder {folder} cannot be read: {error.strerror}") from None
     return found
 
 
+def _mark(about: os.stat_result) -> _Mark:
+    return about.st_ino, about.st_size, about.st_mtime_ns
+
+
 def read(source: Source, path: Path) -> Input:
     """A file as an input; one that cannot be read says so when its data is asked for."""
 
+    taken: _Mark | None = None
+
     def data() -> bytes:
+        nonlocal taken
         try:
-            with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NOFOLLOW)) as opened:
+            # Never waiting: it may have become a pipe since it was seen.
+            with open(path, "rb", opener=lambda name, flags: os.open(name, flags | _CAREFULLY)) as opened:
+                taken = _mark(os.fstat(opened.fileno()))
                 raw = opened.read(MOST_BYTES + 1)
         except OSError as error:
             raise NeverError(f"{path.name} cannot be read: {error.strerror}") from None
@@ -140,11 +150,16 @@ def read(source: Source, path: Path) -> Input:
 
     def done() -> None:
         try:
+            if source.done == "keep" or _mark(path.lstat()) != taken:
+                return  # what lies there now came meanwhile, and has its turn yet
             if source.done == "delete":
-                path.unlink(missing_ok=True)
-            elif source.done == "move":
+                path.unlink()
+            else:
                 assert source.done_folder is not None
                 path.replace(source.done_folder / path.name)
+        except FileNotFoundError as error:
+            if error.filename2 is not None and path.exists():
+                raise NeverError(f"{path.name} cannot be moved to {source.done_folder}: {error.strerror}") from None
         except OSError as error:
             where = f" to {source.done_folder}" if source.done == "move" else ""
             raise NeverError(f"{path.name} cannot be {source.done}d{where}: {error.strerror}") from None

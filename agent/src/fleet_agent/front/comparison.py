@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from dunlin_contract.sketch import Sketch
 from fleet_agent.frames import Response, Status, Tensor
+from fleet_agent.front.errors import HttpError
 
 if TYPE_CHECKING:
     from fleet_agent.front.router import Worker
@@ -87,9 +88,8 @@ class Trial:
         return self._turn < self.share
 
     def answered(self, response: Response) -> bool:
-        """Count the candidate's own answer to a request (split). False: it is none to give to a client."""
+        """Count the candidate's own answer to a request (split). False: it is none to give to a client, nor counted."""
         if response.status is not Status.SERVED:
-            self.comparison.errors += 1
             return False
         self.comparison.pairs += 1
         self.comparison.latency_us.add(response.run_us)
@@ -129,4 +129,8 @@ def shadow(trial: Trial, served: Response, packed: bytes, *, busy: bool, changed
         trial.comparison.shed += 1
         changed()
         return
-    link.call(packed, Shadow(trial.comparison, served))
+    try:
+        link.call(packed, Shadow(trial.comparison, served))
+    except HttpError:  # no room: nothing that its client, who has the answer, should hear of
+        trial.comparison.shed += 1
+        changed()

@@ -232,6 +232,8 @@ class Connection(asyncio.Protocol):
     def answered(self, exchange: Exchange, answer: bytes) -> None:
         """Send the answer to the current request, and begin the next."""
         self._release(exchange)
+        if exchange is not self._current:
+            return  # it has an answer; another would be taken for that of the client's next request
         self._current = None
         if self._transport.is_closing():
             return

@@ -31,9 +31,10 @@ class Caller(Protocol):
 
 @dataclass(slots=True)
 class _Waiting:
-    """A request that was sent; ``timer`` is there when it gave its answer less time than others have."""
+    """A request of ``size`` bytes that was sent; ``timer``: it gave its answer less time than others have."""
 
     caller: Caller
+    size: int
     deadline: float
     timer: asyncio.TimerHandle | None
 
@@ -61,7 +62,8 @@ class Link(asyncio.Protocol):
         self._on_hung = on_hung
         self._numbers = count(1)
         self._waiting: dict[int, _Waiting] = {}
-        self._late: dict[int, None] = {}  # given up, but still the worker's to answer
+        self._late: dict[int, int] = {}  # given up, but still the worker's to answer, and their sizes
+        self._unanswered_bytes = 0
         self._heard = 0.0  # when the worker last answered, or was first asked after a rest
         self._buffer = bytearray()
         self._closing = False
@@ -85,11 +87,13 @@ class Link(asyncio.Protocol):
         ``timeout_s``: less than what all requests have to be answered in.
 
         Raises:
-            HttpError: 503, the queue is full.
+            HttpError: 503, the queue is full. Its bytes count until the worker answers: who sent them may be long gone.
         """
         outstanding = len(self._waiting) + len(self._late)
         if outstanding >= self._limits.queued_requests:
             raise HttpError(503, f"{self._limits.queued_requests} requests wait for this model already; try again")
+        if outstanding and self._unanswered_bytes + len(packed) > self._limits.held_bytes:
+            raise HttpError(503, "too many large requests wait for this model already; try again")
         now = self._loop.time()
         if not outstanding:
             self._heard = now
@@ -97,7 +101,8 @@ class Link(asyncio.Protocol):
         timer = None
         if timeout_s is not None and timeout_s < self._limits.answer_s:
             timer = self._loop.call_later(max(_LATE_S, timeout_s), self._give_up, number)
-        self._waiting[number] = _Waiting(caller, now + self._limits.answer_s, timer)
+        self._waiting[number] = _Waiting(caller, len(packed), now + self._limits.answer_s, timer)
+        self._unanswered_bytes += len(packed)
         self._transport.write(frames.pack_request(number, packed))
         if self._timer is None:
             self._timer = self._loop.call_later(min(_CHECK_S, self._limits.answer_s), self._expire)
@@ -139,27 +144,32 @@ class Link(asyncio.Protocol):
 
     def _answered(self, response: Response) -> None:
         self._heard = self._loop.time()
-        self._late.pop(response.id, None)
         waiting = self._waiting.pop(response.id, None)
-        if waiting is not None:
+        size = waiting.size if waiting is not None else self._late.pop(response.id, None)
+        if size is not None:
+            self._unanswered_bytes -= size
             self.statistics.add(response.status, response.run_us)
+        if waiting is not None:
             waiting.stop().answered(response)
         self._on_change()
 
-    def _give_up(self, number: int) -> None:
-        """Its time is over. Its place in the queue stays taken until the worker answers."""
+    def _give_up(self, number: int, *, hung: bool = False) -> None:
+        """Its time is over. Its place in the queue stays taken until the worker answers.
+
+        The model is at fault only when it hangs: an app in a hurry must not make a release fail its probation.
+        """
         running = number == self._first
         waiting = self._waiting.pop(number)
-        self._late[number] = None
-        if running:
+        self._late[number] = waiting.size
+        if running and hung:
             self.statistics.add(Status.FAILED, 0)
         waiting.stop().overdue(running=running)
         self._on_change()
 
     @property
     def _first(self) -> int:
-        """The request whose turn it is."""
-        return min(chain(islice(self._waiting, 1), islice(self._late, 1)))
+        """The request whose turn it is. Those that wait stand in their order, those given up in that of their times."""
+        return min(chain(islice(self._waiting, 1), self._late))
 
     def _expire(self) -> None:
         """Give up on what has waited too long for its turn, and on a worker that has taken too long over one."""
@@ -168,7 +178,7 @@ class Link(asyncio.Protocol):
         hung = self.outstanding > 0 and now >= self._heard + self._limits.answer_s
         for number in [number for number, waiting in self._waiting.items() if waiting.deadline <= now]:
             if hung or number != self._first:
-                self._give_up(number)
+                self._give_up(number, hung=hung)
         if hung:
             # It may hang in native code for ever: as good as dead, so that the supervisor starts another.
             self._on_hung()

@@ -116,8 +116,9 @@ class Router:
         ledger.load_ms, ledger.rss = order.get("load_ms", 0), order.get("rss", 0)
         io = Io.from_cbor(order["io"])
         worker = Worker(number, model, version, release, order["runtime"], io, link, ledger, labels)
-        self._workers[number] = worker
+        # Nobody may find it before it can be written to: a copy of what serves already is asked at once.
         await asyncio.get_running_loop().create_connection(lambda: link, sock=sock)
+        self._workers[number] = worker
 
     def batch(self, number: int, rows: int) -> None:
         """The worker was found to run up to ``rows`` rows together."""
@@ -219,6 +220,15 @@ class Router:
             busy = sum(map(_outstanding, same)) > len(same)
             shadow(trial, response, packed, busy=busy, changed=lambda: self._changed(candidate))
 
+    def made_up_for(self, trial: Trial, response: Response) -> None:
+        """What the candidate of a split did not serve has run on the release that serves.
+
+        Only what that one serves was the candidate's fault: a damaged picture is not.
+        """
+        if response.status is Status.SERVED:
+            trial.comparison.errors += 1
+            self._changed(trial.worker)
+
     def _trial_of(self, worker: Worker) -> Trial | None:
         trial = self._trials.get(worker.model)
         return trial if trial is not None and trial.worker is worker else None
@@ -282,6 +292,7 @@ class Inference:
         self._worker: Worker | None = None
         self._trial: Trial | None = None
         self._spared = False
+        self._unserved: Trial | None = None
         self._packed = b""
 
     def start(self) -> None:
@@ -317,8 +328,7 @@ class Inference:
 
     def _spare(self) -> None:
         """The candidate on trial did not answer as it should: the release that serves does, and no client notices."""
-        assert self._trial is not None
-        self._trial.comparison.errors += 1
+        self._unserved = self._trial
         self._again()
 
     def _again(self) -> None:
@@ -335,8 +345,10 @@ class Inference:
         assert worker is not None
         if self._trial is not None and not self._trial.answered(response):
             worker.ledger.failed("BACKEND", job.exchange.age_ns)
-            self._again()
+            self._spare()
             return
+        if self._unserved is not None:
+            self._router.made_up_for(self._unserved, response)
         if response.status not in SERVED:
             worker.ledger.failed("BACKEND" if response.status is Status.FAILED else "OTHER", job.exchange.age_ns)
             raise HttpError(_STATUS[response.status], response.text)
@@ -354,7 +366,8 @@ class Inference:
     def lost(self) -> None:
         """See :class:`fleet_agent.front.link.Caller`."""
         if self._trial is not None:
-            self._spare()
+            self._trial.comparison.errors += 1
+            self._again()
             return
         self._losses += 1
         if self._losses < _TRIES:

@@ -14,6 +14,8 @@ from fleet_agent.frames import Response, Status, Timing
 REASONS = ("REJECTED", "CANCELED", "BACKEND", "OTHER")
 DURATIONS_S = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 """Upper edges of the histogram of whole requests."""
+MOST_BATCHES = 128
+"""Numbers of rows that have times of their own: clients may send any, and what each of them took stays here."""
 
 
 @dataclass(slots=True)
@@ -103,9 +105,10 @@ class Ledger:
         if timing.leads:
             self.executions += 1
             together = timing.rows if timing.members > 1 else rows
-            if together not in self.batches:
+            if together not in self.batches and len(self.batches) < MOST_BATCHES:
                 self.batches[together] = Phases()
-            self.batches[together].add(timing)
+            if together in self.batches:
+                self.batches[together].add(timing)
 
     def failed(self, reason: str, ns: int) -> None:
         """A request got no result; ``reason`` is one of REASONS."""

@@ -3,6 +3,8 @@
 import os
 import select
 import signal
+import socket
+import struct
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -16,6 +18,8 @@ End = Callable[[str], None]
 """Takes why the process ended, in words."""
 
 _LEAVE_MS = 1000
+_DEAF_S = 5
+"""How long the loop waits for a child that takes no messages."""
 
 
 class Child:
@@ -28,6 +32,7 @@ class Child:
         self._open = True
         self._gone: Callable[[], None] | None = None
         self._socket, theirs = ipc.pair()
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("@ll", _DEAF_S, 0))
         try:
             self.pid = ipc.spawn(module, theirs)
         finally:
@@ -37,9 +42,14 @@ class Child:
         threading.Thread(target=self._listen, name=module.rpartition(".")[2], daemon=True).start()
 
     def send(self, body: Mapping[str, object], fds: Sequence[int] = ()) -> None:
-        """Send a message. To a child that has just died it goes nowhere: its end is about to be told."""
+        """Send a message. To a child that has just died it goes nowhere: its end is about to be told.
+
+        One that takes none any more is killed: the loop may not wait for what a child does, or does not.
+        """
         try:
             ipc.send(self._socket, body, fds)
+        except BlockingIOError:
+            self._kill()
         except OSError:
             return
 

@@ -170,11 +170,13 @@ class _Feeder:
 
     def _keep(self, body: dict[str, object], fds: Sequence[int]) -> None:
         number, priority = int(str(body["id"])), int(str(body["priority"]))
+        asked = self._child
 
         def told(answer: int | Refused) -> None:
-            if self._child is not None:
+            # A process that began meanwhile counts from one, too: it would take this for the answer to its own.
+            if asked is not None and asked is self._child:
                 refused = {"code": answer.code, "text": answer.text} if isinstance(answer, Refused) else {}
-                self._child.send({"id": number, **refused})
+                asked.send({"id": number, **refused})
 
         try:
             result = Result.from_bytes(os.pread(fds[0], LIMITS.result_bytes + 1, 0))

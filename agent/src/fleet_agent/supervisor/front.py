@@ -5,10 +5,11 @@ What is wanted is kept here, so that a front that died gets all of it again.
 
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from dunlin_contract.limits import LIMITS
 from fleet_agent import ipc
 from fleet_agent.config.api import Api
 from fleet_agent.supervisor.child import Child
@@ -18,6 +19,7 @@ from fleet_agent.supervisor.loop import Loop, Timer
 _RESTART_S = 1.0
 _LONGEST_RESTART_S = 30.0
 DRAIN_S = 10.0
+_MOST = 1 << 48
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,10 +236,7 @@ class Front:
                 if int(body["worker"]) in self._attached:
                     self._listener.worker_hung(int(body["worker"]))
             case _:
-                compared = Compared(**body["compared"]) if "compared" in body else None
-                count, errors, nonfinite = int(body["count"]), int(body["errors"]), int(body["nonfinite"])
-                numbers = Numbers(count, errors, nonfinite, body["sketch"], compared)
-                self._listener.worker_numbers(int(body["worker"]), numbers)
+                self._listener.worker_numbers(int(body["worker"]), _numbers(body))
 
     def _ended(self, why: str) -> None:
         self._child = None
@@ -260,3 +259,30 @@ class Front:
         if drained is not None and timer is not None:
             timer.cancel()
             drained()
+
+
+def _numbers(body: Mapping[str, Any]) -> Numbers:
+    """What the front counted; it reads what applications send, so its numbers are looked at like theirs.
+
+    Raises:
+        ValueError: one of them is no such number: what is told on the device and to the server could not be made of it.
+    """
+    said = body.get("compared")
+    compared = None
+    if said is not None:
+        pairs, agreed, errors, shed = (_count(said[name]) for name in ("pairs", "agreed", "errors", "shed"))
+        compared = Compared(pairs, agreed, errors, shed, _sketch(said["latency_us"]), _sketch(said["distance"]))
+    count, errors, nonfinite = (_count(body[name]) for name in ("count", "errors", "nonfinite"))
+    return Numbers(count, errors, nonfinite, _sketch(body["sketch"]), compared)
+
+
+def _count(value: object) -> int:
+    if type(value) is not int or not 0 <= value <= _MOST:
+        raise ValueError("not a count")
+    return value
+
+
+def _sketch(value: object) -> dict[int, int]:
+    if not isinstance(value, dict) or not all(type(key) is int and 0 <= key <= LIMITS.sketch_buckets for key in value):
+        raise ValueError("not a sketch")
+    return {bucket: _count(count) for bucket, count in value.items()}

@@ -90,6 +90,7 @@ class Instance:
     before: Numbers = field(default_factory=Numbers)
     running: Running = field(default_factory=Running)
     batch: int = 1
+    batch_known: bool = False
     copies: "list[Instance]" = field(default_factory=list)
 
     def keep(self, fd: int) -> None:
@@ -155,9 +156,10 @@ class Instance:
         return Outcome(False, code[:_CODE_CHARS], text)
 
     def batched(self, message: ipc.Message) -> bool:
-        """Whether the worker says how many rows it may run together; then ``batch`` has it."""
-        if message.body.get("is") != "batch":
+        """Whether the worker says how many rows it may run together, once; then ``batch`` has it."""
+        if message.body.get("is") != "batch" or self.batch_known:
             return False
+        self.batch_known = True
         rows = message.body.get("rows")
         self.batch = rows if type(rows) is int and 1 <= rows <= self.settings.batch else 1
         return True

@@ -31,7 +31,8 @@ _AGAIN_S = 60.0
 _EXPIRE_S = 600.0
 _WAITING = 256
 _TOGETHER = 64
-_FORGET_S = 60.0
+_FORGET_S = 10.0
+"""How long a wipe holds up the loop, twice at most: what takes longer goes on in the thread; the wipe asks again."""
 _CLOSE_S = 5.0
 
 

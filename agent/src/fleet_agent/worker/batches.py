@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from fleet_agent import frames
-from fleet_agent.frames import NO_TIME, Image, Request, RequestError, Status, Tensor, check_inputs
+from fleet_agent.frames import NO_TIME, OUTPUT_BYTES, Image, Request, RequestError, Status, Tensor, check_inputs
 from fleet_agent.runtimes.errors import ModelRunError
 from fleet_agent.worker.images import LackingError, Pictures
 from fleet_agent.worker.model import Model, Result
@@ -102,4 +102,9 @@ def _tensors(arrived: Arrived) -> list[Tensor]:
 
 def _served(arrived: Arrived, begun: int, result: Result) -> bytes:
     timing = result.timing._replace(queue_ns=begun - arrived.at_ns)
+    size = sum(len(tensor.data) for tensor in result.tensors)
+    if size > OUTPUT_BYTES:
+        # A longer frame would end the connection, and so the worker.
+        text = f"the outputs take {size} bytes, and at most {OUTPUT_BYTES} are given: send fewer rows"
+        return frames.pack_unserved(arrived.request.id, Status.REFUSED, timing, text)
     return frames.pack_served(arrived.request.id, result.status, timing, result.tensors, result.predictions)

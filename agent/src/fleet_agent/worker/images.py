@@ -152,10 +152,12 @@ def best(output: Tensor, spec: Spec, post: Postprocess, top_k: int, labels: Sequ
     if post.softmax and values.size:
         values = np.exp(values - values.max())
         values /= values.sum()
+    with np.errstate(over="ignore"):
+        shown = values.astype("float32")  # as a frame has scores: what is larger is infinite
     # The earlier of equals first, as argmax has it; NaN last.
     order = np.argsort(-values, kind="stable")[: min(top_k, MOST_TOP_K)]
     return tuple(
-        Prediction(int(place), float(values[place]), labels[place] if place < len(labels) else "") for place in order
+        Prediction(int(place), float(shown[place]), labels[place] if place < len(labels) else "") for place in order
     )
 
 
