@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.agent.fleet import Fleet
+from tests.agent.gateway_parts import Nursery
 
 
 @pytest.fixture
@@ -16,3 +17,9 @@ def fleet(tmp_path: Path) -> Iterator[Fleet]:
     made.enrol()
     yield made
     made.stop()
+
+
+@pytest.fixture(name="nursery")
+def _nursery(fleet: Fleet) -> Nursery:
+    """The server\'s side of the children of that device, which is their gateway."""
+    return Nursery(fleet)

@@ -1,5 +1,6 @@
 """Parts of the gateway's tests: a fleet whose device is a gateway, the server's side of its children, boards."""
 
+import json
 import secrets
 import subprocess
 import sys
@@ -15,7 +16,13 @@ from dunlin_contract.enrolment import ClaimToken, EnrolReply, EnrolRequest
 from dunlin_contract.event import Ack, Event
 from dunlin_contract.reported import Reported
 from tests.agent.fleet import DAY_S, Agent, Fleet, Release, sha256, until
-from tests.support.fake_child import FakeChild, Memory, Pipe, Socket
+from tests.support.board_pipes import Pipe, Socket
+from tests.support.fake_child import FakeChild
+from tests.support.fake_link import Memory
+
+QUICK = "import fleet_agent.gateway.line as line, fleet_agent.gateway.gateway as gateway\n"
+QUICK += "line.SILENCE_S = gateway.SILENCE_S = 3.0\n"
+"""Silence is judged sooner; boards say hello more often to match."""
 
 
 @dataclass
@@ -169,3 +176,20 @@ def command(fleet: Fleet, *words: str, stdin: str = "") -> subprocess.Popen[str]
     process.stdin.close()
     process.stdin = None
     return process
+
+
+def enroll(fleet: Fleet, line: str, name: str, token: str) -> tuple[int, str, list[str]]:
+    """Run ``fleet-agent child enroll`` to its end: exit code, what it printed, and its lines for people."""
+    words = ("child", "enroll", "--line", line, "--id", name, "--token-file", "-")
+    process = command(fleet, *words, stdin=token)
+    out, err = process.communicate(timeout=90)
+    assert "Traceback" not in err
+    return process.returncode, out.strip(), err.splitlines()
+
+
+def status(fleet: Fleet) -> list[dict[str, object]]:
+    """The lines as ``fleet-agent status --json`` shows them."""
+    out, err = command(fleet, "status", "--json").communicate(timeout=60)
+    lines = json.loads(out)["lines"]
+    assert isinstance(lines, list), err
+    return lines

@@ -19,7 +19,8 @@ from dunlin_contract.errors import ContractError
 from dunlin_contract.limits import LIMITS
 from dunlin_contract.reported import Rejected
 from dunlin_contract.sketch import GAMMA, Sketch, bucket
-from tests.contract import strategies, vectors
+from tests.contract import vectors
+from tests.contract.strategies import values
 
 # ---- keys and signatures
 
@@ -103,7 +104,7 @@ def test_semantic_version_precedence() -> None:
     assert sorted(backwards, key=ids.version_key) == ordered
 
 
-@given(strategies.version, strategies.version)
+@given(values.version, values.version)
 def test_versions_that_sort_alike_are_alike(one: str, other: str) -> None:
     assert (ids.version_key(one) == ids.version_key(other)) == (one == other)
 

@@ -8,7 +8,7 @@ from dunlin_contract.cose import Role
 from dunlin_contract.errors import ContractError
 from dunlin_contract.link import Hello, Up, UpKind
 from dunlin_contract.reported import Reported
-from tests.support.fake_child import DESCRIPTION
+from tests.support.fake_following import DESCRIPTION
 
 
 def frames(kind: UpKind, number: int, message: bytes, size: int = 100) -> list[bytes]:

@@ -19,6 +19,7 @@ from dunlin_contract.errors import ContractError
 from dunlin_contract.schema import Record
 from dunlin_contract.settings import Settings
 from tests.contract import strategies, vectors
+from tests.contract.strategies import values
 from tests.contract.vectors import Vector
 from tests.firmware import questions
 from tests.firmware.mutations import RECORDS, SIGN, each_change, mutated, seeds
@@ -176,12 +177,12 @@ NEEDS = st.builds(
     fit.Fit,
     runtime=_RUNTIME,
     min_version=_VERSION,
-    ops=strategies.ascending(_OPS, 4).map(_ops),
+    ops=values.ascending(_OPS, 4).map(_ops),
     arena_bytes=_SIZE,
     flash_bytes=_SIZE,
     memory_bytes=_SIZE,
-    hardware_classes=strategies.ascending(st.sampled_from(["esp32", "host", "cortex-m4"]), 2),
-    stores=strategies.ascending(st.sampled_from(fit.MODEL_STORES), 3),
+    hardware_classes=values.ascending(st.sampled_from(["esp32", "host", "cortex-m4"]), 2),
+    stores=values.ascending(st.sampled_from(fit.MODEL_STORES), 3),
 )
 DEVICES = st.builds(
     fit.DeviceDescription,
@@ -190,7 +191,7 @@ DEVICES = st.builds(
     memory_bytes=_SIZE,
     flash_bytes=_SIZE,
     arena_bytes=_SIZE,
-    runtimes=strategies.tuples(
+    runtimes=values.tuples(
         st.builds(fit.RuntimeInfo, name=_RUNTIME, version=_VERSION, ops=st.lists(_OPS, max_size=4).map(_ops)), 3
     ),
     tier=st.builds(fit.Tier, keystore=st.just("flash"), model_store=st.sampled_from(fit.MODEL_STORES)),

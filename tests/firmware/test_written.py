@@ -11,7 +11,8 @@ from dunlin_contract.limits import LIMITS
 from dunlin_contract.reported import PHASES, ModelState, Reported
 from dunlin_contract.schema import Record
 from dunlin_contract.wipe import Erased, Receipt
-from tests.contract import rfc9180, strategies
+from tests.contract import rfc9180
+from tests.contract.strategies import releases, values
 from tests.firmware.runner import Fields, Runner
 
 IDENTITY = rfc9180.seeded_key("identity")
@@ -21,19 +22,17 @@ KEM = keys.spki(rfc9180.seeded_key("kem"))
 
 ascii_text = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E), max_size=64)
 word = ascii_text.filter(bool)
-digest, id16, name, sequence = strategies.digest, strategies.id16, strategies.name, strategies.sequence
+digest, id16, name, sequence = values.digest, values.id16, values.name, values.sequence
 few = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 micro = st.builds(
     DeviceDescription,
     hardware_class=word,
     arch=word,
-    memory_bytes=strategies.uint(2**48),
-    flash_bytes=strategies.uint(2**48),
-    arena_bytes=strategies.uint(2**48),
-    runtimes=strategies.tuples(
-        st.builds(RuntimeInfo, name=st.just("tflm"), version=strategies.version3, ops=strategies.ops), 1
-    ),
+    memory_bytes=values.uint(2**48),
+    flash_bytes=values.uint(2**48),
+    arena_bytes=values.uint(2**48),
+    runtimes=values.tuples(st.builds(RuntimeInfo, name=st.just("tflm"), version=values.version3, ops=releases.ops), 1),
     tier=st.just(Tier(keystore="flash", model_store="plain-flash")),
 )
 
@@ -77,15 +76,15 @@ def test_events(runner: Runner, data: st.DataObject) -> None:
         st.builds(
             Event,
             stream=id16,
-            n=strategies.uint(LIMITS.sequence, 1),
+            n=values.uint(LIMITS.sequence, 1),
             kind=st.sampled_from(KINDS),
-            time_s=strategies.unix_time,
+            time_s=values.unix_time,
             uptime_s=sequence,
-            model=strategies.maybe(name),
-            release=strategies.maybe(digest),
+            model=values.maybe(name),
+            release=values.maybe(digest),
             code=ascii_text,
             text=ascii_text,
-            receipt=strategies.maybe(st.binary(min_size=1, max_size=700)),
+            receipt=values.maybe(st.binary(min_size=1, max_size=700)),
         )
     )
     fields: Fields = {
@@ -107,12 +106,12 @@ def test_events(runner: Runner, data: st.DataObject) -> None:
 states = st.builds(
     ModelState,
     phase=st.sampled_from(PHASES),
-    active=strategies.maybe(digest),
-    previous=strategies.maybe(digest),
-    candidate=strategies.maybe(digest),
+    active=values.maybe(digest),
+    previous=values.maybe(digest),
+    candidate=values.maybe(digest),
     error_code=ascii_text,
     error_text=ascii_text,
-    variant=st.one_of(st.just(""), strategies.kind),
+    variant=st.one_of(st.just(""), values.kind),
     served=sequence,
     chunks_have=sequence,
     chunks_need=sequence,
@@ -126,17 +125,17 @@ def test_reports(runner: Runner, data: st.DataObject) -> None:
     names = data.draw(st.lists(name, max_size=2, unique=True))
     state = data.draw(states)
     report = Reported(
-        epoch=data.draw(strategies.u32),
+        epoch=data.draw(values.u32),
         seq=data.draw(sequence),
         boot_nonce=data.draw(id16),
-        missing=data.draw(strategies.tuples(digest, 8)),
+        missing=data.draw(values.tuples(digest, 8)),
         models=dict(zip(names, [state, REFUSED], strict=False)),
         device=data.draw(micro),
-        number=data.draw(strategies.uint(LIMITS.sequence, 1)),
+        number=data.draw(values.uint(LIMITS.sequence, 1)),
         uptime_s=data.draw(sequence),
-        time_s=data.draw(strategies.unix_time),
+        time_s=data.draw(values.unix_time),
         agent_version=data.draw(ascii_text),
-        root_version=data.draw(strategies.uint(LIMITS.counter, 1)),
+        root_version=data.draw(values.uint(LIMITS.counter, 1)),
     )
     fields: Fields = {
         **described(report.device),
@@ -169,9 +168,9 @@ def test_reports(runner: Runner, data: st.DataObject) -> None:
 @few
 @given(data=st.data())
 def test_receipts(runner: Runner, data: st.DataObject) -> None:
-    model, releases = data.draw(strategies.maybe(name)), data.draw(strategies.tuples(digest, 4))
+    model, releases = data.draw(values.maybe(name)), data.draw(values.tuples(digest, 4))
     receipt = Receipt(
-        device=data.draw(strategies.device),
+        device=data.draw(values.device),
         order_digest=data.draw(digest),
         erased=(Erased(model=model, releases=releases),) if model else (),
         method=data.draw(ascii_text),
@@ -179,7 +178,7 @@ def test_receipts(runner: Runner, data: st.DataObject) -> None:
         canary_unreadable=data.draw(st.booleans()),
         files=data.draw(sequence),
         bytes_erased=data.draw(sequence),
-        time_s=data.draw(strategies.unix_time),
+        time_s=data.draw(values.unix_time),
         kem=KEM,
     )
     fields: Fields = {
@@ -202,8 +201,8 @@ def test_receipts(runner: Runner, data: st.DataObject) -> None:
 @given(data=st.data())
 def test_enrolment_requests(runner: Runner, data: st.DataObject) -> None:
     request = EnrolRequest(
-        device=data.draw(strategies.device),
-        token_id=data.draw(strategies.kid),
+        device=data.draw(values.device),
+        token_id=data.draw(values.kid),
         secret=data.draw(id16),
         spki=SPKI,
         kem=KEM,

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from sqlmodel import Session
+
 from dunlin_contract import cose, topics
 from dunlin_contract.cose import Role
 from dunlin_contract.enrolment import ClaimToken, EnrolReply
@@ -11,7 +13,7 @@ from dunlin_contract.fit import DeviceDescription, RuntimeInfo, Tier
 from dunlin_contract.topics import Address
 from fleet_server.db.models import DeviceAlarmRow
 from fleet_server.ingest import handlers, messages
-from fleet_server.services import alarms, enrolment
+from fleet_server.services import alarms, audit, enrolment
 from fleet_server.services.streams import AckDue
 from tests.fleet_server.rollouts.fleet import Agent, Fleet
 from tests.fleet_server.world import Device, World
@@ -117,3 +119,8 @@ def behind(fleet: Fleet, gateway: str, *names: str) -> list[MicroAgent]:
         agent.connect()
         agent.report()
     return agents
+
+
+def trail(session: Session, device: str) -> list[str]:
+    """What was done to a device, the latest first."""
+    return [row.action for row in audit.page(session, 100, target=f"device:{device}")]

@@ -10,14 +10,11 @@ from dunlin_contract.cose import Role
 from dunlin_contract.envelopes import open_first_root, open_next_root
 from dunlin_contract.errors import ContractError
 from dunlin_contract.root import Root
-from model_packager import cli, keyfolder
+from model_packager import keyfolder
 from model_packager.errors import KeyFileError
 from model_packager.keyfolder import Passphrase
 from tests.model_packager.conftest import Fleet, make_fleet
-
-
-def run(*words: object) -> int:
-    return cli.main([str(word) for word in words])
+from tests.model_packager.parts import run
 
 
 def run_json(capsys: pytest.CaptureFixture[str], *words: object) -> dict[str, object]:

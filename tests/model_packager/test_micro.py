@@ -21,7 +21,7 @@ from model_packager.trial import parent
 from model_packager.trial.parent import Trial
 from tests.model_packager import tflite_models
 from tests.model_packager.conftest import DIGITS, Fleet, Recipe
-from tests.model_packager.test_bundle import payload_bytes, run
+from tests.model_packager.parts import payload_bytes, run
 
 BOARD = '{ hardware = "m4", arena_kib = 256, slot_kib = 1024 }'
 SMALL = '{ hardware = "m0", arena_kib = 16, slot_kib = 40 }'

@@ -19,16 +19,32 @@ const char *string(const struct fields *in, const char *name);
 void give(const char *name, struct dunlin_span value);
 void give_text(const char *name, const char *value);
 void give_number(const char *name, uint64_t value);
+/* Nothing if `data` is NULL. */
+void give_optional(const char *name, const uint8_t *data, size_t size);
 
 /* 0 or the rule's code; UNKNOWN_KIND if the kind is not theirs. */
 #define UNKNOWN_KIND (-1)
-int run_core(const char *kind, const struct fields *in);
+int run_releases(const char *kind, const struct fields *in);
+int run_directives(const char *kind, const struct fields *in);
+int run_secrets(const char *kind, const struct fields *in);
+int run_records(const char *kind, const struct fields *in);
 int run_bundle(const char *kind, const struct fields *in);
 int run_other(const char *kind, const struct fields *in);
 int run_link(const char *kind, const struct fields *in);
 int run_topic(const char *kind, const struct fields *in);
 int run_write(const char *kind, const struct fields *in);
 int run_oracle(const char *kind, const struct fields *in);
+
+/* Kinds that each have a function of their own: runs the one that `kind` names. */
+struct kind {
+    const char *kind;
+    int (*run)(const struct fields *in);
+};
+int run_kind(const struct kind *kinds, size_t count, const char *kind, const struct fields *in);
+
+/* The root in a field, as a device keeps it: 0, or DUNLIN_E_ARGUMENT if it is none. */
+struct dl_root;
+int root_in(const struct fields *in, const char *name, struct dl_root *root);
 
 /* A `device-description` record for `fit`; the strings stay in static memory. */
 struct dl_description;

@@ -131,7 +131,7 @@ static int read_golden(struct dunlin_span bytes) {
 static int check_tensors(struct dunlin_span tensors) {
     int error = 0;
     while (tensors.size > 0) {
-        error = first(error, check_data(dl_item(&tensors)));
+        error = first(error, check_data(dl_next(&tensors)));
     }
     return error;
 }
@@ -149,8 +149,8 @@ static int read_result(struct dunlin_span bytes) {
     error = first(error, not_default(result.inputs_present, result.inputs.inputs_count));
     error = first(error, not_default(result.outputs_present, result.outputs.outputs_count));
     error = first(error, result.first_present && result.first.first == 0 ? DUNLIN_E_RANGE : 0);
-    error = first(error, check_tensors(dl_content(bytes, 10)));
-    error = first(error, check_tensors(dl_content(bytes, 11)));
+    error = first(error, check_tensors(dl_content(bytes.data, 10)));
+    error = first(error, check_tensors(dl_content(bytes.data, 11)));
     const bool captured = result.kind_choice == dnb_result_kind_capture_tstr_c;
     const bool right = result.kind_choice == dnb_result_kind_gap_tstr_c
                            ? result.first_present && result.first.first <= result.n && !result.model_present &&

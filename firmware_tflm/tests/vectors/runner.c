@@ -71,6 +71,12 @@ void give_number(const char *name, uint64_t value) {
     give_text(name, text);
 }
 
+void give_optional(const char *name, const uint8_t *data, size_t size) {
+    if (data) {
+        give(name, (struct dunlin_span){data, size});
+    }
+}
+
 static int nibble(char c) {
     return c >= 'a' ? c - 'a' + 10 : c - '0';
 }
@@ -113,9 +119,18 @@ static int run_flips(const struct fields *in) {
     return 0;
 }
 
+int run_kind(const struct kind *kinds, size_t count, const char *kind, const struct fields *in) {
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(kind, kinds[i].kind) == 0) {
+            return kinds[i].run(in);
+        }
+    }
+    return UNKNOWN_KIND;
+}
+
 static int run(const char *kind, const struct fields *in) {
-    int (*const runs[])(const char *, const struct fields *) = {run_core, run_bundle, run_other, run_link, run_topic, run_write,
-                                                                  run_oracle};
+    int (*const runs[])(const char *, const struct fields *) = {run_releases, run_directives, run_secrets, run_records, run_bundle,
+                                                                run_other, run_link, run_topic, run_write, run_oracle};
     if (strcmp(kind, "flips") == 0) {
         return run_flips(in);
     }

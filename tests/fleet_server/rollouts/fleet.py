@@ -2,14 +2,19 @@
 
 from dataclasses import dataclass, field
 
+from dunlin_contract import cose
+from dunlin_contract.cose import Role
 from dunlin_contract.event import Event
 from dunlin_contract.fit import DeviceDescription
 from dunlin_contract.reported import ModelState
 from fleet_server.db.models import DeviceModelRow, DeviceRow
 from fleet_server.rollouts import service
+from fleet_server.rollouts.preview import Preview, preview
 from fleet_server.rollouts.spec import RolloutSpec
-from fleet_server.services import devices, events, reports
+from fleet_server.services import devices, events, reports, wipes
 from tests.fleet_server.world import ACTOR, DESCRIPTION, Device, World
+
+TWO_STAGES = [{"count": 1, "soak_s": 30}, {"percent": 100}]
 
 
 @dataclass
@@ -148,3 +153,32 @@ class Fleet:
 
     def device_row(self, name: str) -> DeviceRow:
         return self.agents[name].device.row()
+
+
+def running(fleet: Fleet, version: str, counter: int = 1) -> str:
+    """A release that every device runs, by a completed rollout."""
+    release = fleet.push(version, counter)
+    rollout = fleet.start(release)
+    for agent in fleet.agents.values():
+        agent.follow()
+    fleet.tick(1)
+    assert fleet.state(rollout) == "completed"
+    return release
+
+
+def forecast(fleet: Fleet, release: str, **body: object) -> Preview:
+    ctx = fleet.world.ctx
+    with ctx.db.read() as session:
+        return preview(session, RolloutSpec.parse({"release": release, **body}), ctx.clock())
+
+
+def wipe(fleet: Fleet, device: str) -> bytes:
+    """A wipe order of the whole device that both ops keys have signed; its payload."""
+    world = fleet.world
+    with world.ctx.db.write() as session:
+        row = wipes.draft(session, device, None, "", ACTOR, world.clock.now)
+    for key in world.ops:
+        signature = cose.signature(row.payload, key, Role.WIPE)
+        with world.ctx.db.write() as session:
+            wipes.add_signature(session, world.ctx, row.id, signature, ACTOR, world.clock.now)
+    return row.payload

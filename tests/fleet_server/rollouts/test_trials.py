@@ -12,8 +12,7 @@ from fleet_server.rollouts.preview import preview
 from fleet_server.rollouts.spec import RolloutSpec
 from fleet_server.services import devices, objects, reports
 from tests.fleet_server.children import behind
-from tests.fleet_server.rollouts.fleet import Agent, Fleet
-from tests.fleet_server.rollouts.test_service import running
+from tests.fleet_server.rollouts.fleet import Agent, Fleet, running
 
 
 def trial(agent: Agent) -> Trial | None:
