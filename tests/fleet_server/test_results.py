@@ -1,9 +1,12 @@
 """Results are stored once, gaps are believed, and nothing is acknowledged that is neither here nor said to be gone."""
 
+import itertools
+import random
 import secrets
 from dataclasses import dataclass, field, replace
 
 import pytest
+from sqlalchemy import text
 from sqlmodel import Session, select
 
 from dunlin_contract import envelopes
@@ -143,6 +146,35 @@ def test_events_and_results_do_not_meet(sender: Sender) -> None:
     due = hear(sender.world, Address(sender.device.name), "results", sender.result(1).to_bytes())
     assert [one.stream for one in due] == [sender.stream.hex()]
     assert sender.stored() == [1]
+
+
+def test_what_comes_late_is_pruned_now_and_then(sqlite_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not for every message: it reads as many rows as are kept."""
+    sender = Sender(sqlite_world, sqlite_world.device())
+    monkeypatch.setattr(results, "KEPT", 20)
+    chance = itertools.count(1)
+    monkeypatch.setattr(random, "randrange", lambda every: next(chance) % every)
+    prunes = []
+    prune = results._prune
+
+    def counted(session: Session, device: str, most_bytes: int) -> None:
+        prunes.append(device)
+        prune(session, device, most_bytes)
+
+    monkeypatch.setattr(results, "_prune", counted)
+    sender.send(100_000)
+    begun = len(prunes)
+    sender.send(*range(2, 152))
+    assert len(prunes) - begun == 3
+    assert len(sender.stored()) == 20
+
+
+@pytest.mark.parametrize("by", ["device", "model", "kind"])
+def test_a_page_of_results_is_found_by_an_index(sqlite_world: World, by: str) -> None:
+    with sqlite_world.ctx.db.read() as session:
+        query = f"EXPLAIN QUERY PLAN SELECT * FROM result WHERE {by} = 'x' ORDER BY id DESC LIMIT 100"
+        (plan,) = [row[3] for row in session.connection().execute(text(query))]
+    assert plan == f"SEARCH result USING INDEX ix_result_{by}_id ({by}=?)"
 
 
 def test_a_device_cannot_fill_the_disk(sqlite_world: World, monkeypatch: pytest.MonkeyPatch) -> None:

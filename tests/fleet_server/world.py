@@ -155,15 +155,18 @@ class World:
         not_after: int | None = None,
         cek: bytes | None = None,
         runtime: str = "onnxruntime",
+        baseline: bytes | None = None,
         **demands: object,
     ) -> Bundle:
-        """A signed and encrypted bundle of one random model of `size` bytes and a golden payload.
+        """A signed and encrypted bundle of one random model of `size` bytes, a golden payload, and perhaps a baseline.
 
         `demands` are more fields of its fit.
         """
         cek = cek or secrets.token_bytes(32)
         form, kind, oldest = VARIANTS[runtime]
         contents = [("model", form, secrets.token_bytes(size)), ("golden", "cbor", zlib.compress(b"golden"))]
+        if baseline is not None:
+            contents.append(("baseline", "cbor", baseline))
         payloads, chunks = [], []
         for role, coding, content in contents:
             payload, sealed = _seal(role, coding, content, cek)
@@ -177,7 +180,7 @@ class World:
             kind=kind,
             fit=Fit(runtime=runtime, min_version=oldest, ops=(), **demands),  # type: ignore[arg-type]
             io=Io(inputs=(tensor,), outputs=(tensor,)),
-            payloads=(0, 1),
+            payloads=tuple(range(len(contents))),
             budget=Budget(p95_us=1000),
             golden=GoldenCheck(payload=1, tolerance=0.1, top1_permille=900),
         )

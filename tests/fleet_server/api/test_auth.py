@@ -41,6 +41,8 @@ def test_a_wrong_token_is_nobody(nobody: httpx.Client) -> None:
         ("patch", "/api/v1/devices/cam-1", {"tags": {}}),
         ("post", "/api/v1/claim-tokens", {}),
         ("post", "/api/v1/wipes/00/cancel", None),
+        ("post", "/api/v1/captures", {}),
+        ("delete", "/api/v1/captures/00", None),
         ("patch", "/api/v1/settings", {"probation_s": 1}),
     ],
 )

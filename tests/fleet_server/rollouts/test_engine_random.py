@@ -39,11 +39,20 @@ class Fleet(RuleBasedStateMachine):
         min_samples=st.integers(1, 2),
         min_success=st.sampled_from([0.5, 0.9, 1.0]),
         mode=st.sampled_from(["rolling", "shadow", "canary", "ab"]),
+        field=st.sampled_from([{}, {"drift_psi_max": 0.25}, {"temperature_max_c": 70.0}]),
     )
     def begin(
-        self, stages: tuple[Stage, ...], on_breach: str, count: int, min_samples: int, min_success: float, mode: str
+        self,
+        stages: tuple[Stage, ...],
+        on_breach: str,
+        count: int,
+        min_samples: int,
+        min_success: float,
+        mode: str,
+        field: dict[str, float],
     ) -> None:
-        wanted = spec(*stages, on_breach=on_breach, min_success=min_success, min_samples=min_samples, mode=mode)
+        gate = {"min_samples": min_samples, **field}
+        wanted = spec(*stages, on_breach=on_breach, min_success=min_success, mode=mode, **gate)
         self.ended_at: int | None = None
         self.world = World(count, wanted)
 
@@ -60,6 +69,10 @@ class Fleet(RuleBasedStateMachine):
                 "compare",
                 "compare badly",
                 "compare a little",
+                "count",
+                "count what has drifted",
+                "heat up",
+                "cool down",
             ]
         ),
     )
@@ -71,6 +84,10 @@ class Fleet(RuleBasedStateMachine):
             self.world.online(name, what == "return")
         elif what == "hear":
             device.fact = replace(device.fact, heard=device.seq, candidate=device.desired, phase="downloading")
+        elif what.startswith("count"):
+            device.count(300, 3000 if what.endswith("drifted") else 300)
+        elif what in ("heat up", "cool down"):
+            device.measure(80 if what == "heat up" else 60, self.world.now)
         elif what.startswith("compare"):
             if device.trial is not None:
                 device.compare(pairs=1 if what.endswith("little") else 100, errors=90 if what.endswith("badly") else 0)
@@ -121,7 +138,7 @@ class Fleet(RuleBasedStateMachine):
                     assert told == (NEW, None)
                 case Part.FAILED:
                     final = self.world.rollout.state in FINAL
-                    assert told in ([(OLD, None)] if final else [(NEW, None), (OLD, NEW)])
+                    assert told in ([(OLD, None)] if final else [(NEW, None), (OLD, None)])
 
     @invariant()
     def nobody_is_assigned_twice_and_floors_rise_only_for_the_committed(self) -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from fleet_server.errors import InvalidError
-from fleet_server.rollouts.spec import RolloutSpec, Selector, Stage
+from fleet_server.rollouts.spec import Gate, RolloutSpec, Selector, Stage
 
 RELEASE = "0f" * 32
 
@@ -33,6 +33,8 @@ def test_what_is_stored_parses_to_the_same() -> None:
     selector = {"tags": {"a": "b"}, "hardware": ["pi5"], "devices": ["cam-1", "cam-2"]}
     spec = RolloutSpec.parse(body(stages=stages, selector=selector))
     assert spec.selector.as_json() == selector
+    for gate in (Gate(), Gate(drift_psi_max=0.2, min_drift_samples=50, temperature_max_c=-1.5, agreement_min=0.5)):
+        assert Gate.parse(gate.as_json()) == gate
     assert [Stage.parse(stage.as_json(), "stage") for stage in spec.stages] == list(spec.stages)
 
 
@@ -62,6 +64,11 @@ def test_what_is_stored_parses_to_the_same() -> None:
         (body(gate={"candidate_p95_ratio_max": 2}), "gate.candidate_p95_ratio_max needs a mode with a trial"),
         (body(mode="shadow", gate={"min_pairs": 0}), "gate.min_pairs must be a whole number from 1"),
         (body(mode="shadow", gate={"error_share_max": 2}), "gate.error_share_max must be a number from 0 to 1"),
+        (body(gate={"drift_psi_max": 0}), "gate.drift_psi_max must be a number from 0.01 to 100"),
+        (body(gate={"drift_psi_max": float("nan")}), "gate.drift_psi_max must be a number"),
+        (body(gate={"min_drift_samples": 10_001}), "gate.min_drift_samples must be a whole number from 1 to 10000"),
+        (body(gate={"temperature_max_c": 900}), "gate.temperature_max_c must be a number from -40 to 150"),
+        (body(gate={"temperature_max": 90}), "unknown key 'temperature_max'; known are agreement_min"),
         (body(lease={"seconds": 3600, "action": "erase"}), "lease.action"),
         ([], "rollout must be an object"),
     ],

@@ -26,8 +26,16 @@ def try_out(agent: Agent) -> None:
     agent.set(phase="trial", active=before.active, candidate=told.candidate.release, variant=agent.variant)
 
 
-def compare(agent: Agent, pairs: int = 100, agreed: int = 100, errors: int = 0, slower: float = 1.0) -> None:
-    """Send telemetry of the trial."""
+def compare(
+    agent: Agent,
+    pairs: int = 100,
+    agreed: int = 100,
+    errors: int = 0,
+    slower: float = 1.0,
+    model: str = "digits",
+    mode: str | None = None,
+) -> None:
+    """Send telemetry of the trial, or of another one with the same candidate."""
     told, active = trial(agent), agent.models["digits"].active
     assert told is not None
     assert active is not None
@@ -37,7 +45,7 @@ def compare(agent: Agent, pairs: int = 100, agreed: int = 100, errors: int = 0, 
         candidate.add(1000 * slower)
     comparison = Comparison(
         candidate=told.candidate.release,
-        mode=told.mode if told.mode != "standby" else "shadow",
+        mode=mode or (told.mode if told.mode != "standby" else "shadow"),
         pairs=pairs,
         agreed=agreed,
         errors=errors,
@@ -46,10 +54,10 @@ def compare(agent: Agent, pairs: int = 100, agreed: int = 100, errors: int = 0, 
         distance={10: pairs},
         memory_bytes=1 << 20,
     )
-    model = ModelTelemetry(release=active, count=pairs, errors=0, latency_us=serving.counts, comparison=comparison)
+    one = ModelTelemetry(release=active, count=pairs, errors=0, latency_us=serving.counts, comparison=comparison)
     ctx = agent.device.world.ctx
     with ctx.db.write() as session:
-        numbers = Telemetry(models={"digits": model}, memory_bytes=1, load_permille=1)
+        numbers = Telemetry(models={model: one}, memory_bytes=1, load_permille=1)
         reports.telemetry(session, devices.get(session, agent.name, lock=True), numbers, ctx.clock())
 
 
@@ -124,6 +132,87 @@ def test_a_candidate_that_is_refused_or_disagrees_ends_the_rollout_with_the_reas
         (part, _, _) = service.members(session, service.get(session, rollout), "", 10)[0]
     assert part.reason == "refused: crash: died"
     assert trial(agent) is None
+
+
+def test_only_what_was_counted_of_the_rollouts_model_in_its_mode_is_evidence(fleet: Fleet) -> None:
+    fleet.add("cam-1")
+    running(fleet, "1.0.0", counter=1)
+    new = fleet.push("2.0.0", counter=2)
+    rollout = fleet.start(new, mode="shadow", stages=[{"percent": 100, "soak_s": 30}], gate={"agreement_min": 0.9})
+    (agent,) = fleet.agents.values()
+    try_out(agent)
+    compare(agent, agreed=0, model="other")
+    compare(agent, agreed=0, mode="split")
+    fleet.tick(1)
+    assert (fleet.state(rollout), _page(fleet, rollout)) == ("soaking", None)
+    compare(agent, agreed=10, pairs=10)
+    fleet.tick(1)
+    assert _page(fleet, rollout) == (10, 10)
+    compare(agent, agreed=0)
+    fleet.tick(1)
+    assert fleet.state(rollout) == "paused"
+
+
+def test_a_release_that_is_tried_again_leaves_the_first_trials_numbers(small_fleet: Fleet) -> None:
+    fleet = small_fleet
+    fleet.add("cam-1")
+    running(fleet, "1.0.0", counter=1)
+    new = fleet.push("2.0.0", counter=2)
+    (agent,) = fleet.agents.values()
+    body = {"mode": "shadow", "on_breach": "abort", "gate": {"agreement_min": 0.9}}
+    first = fleet.start(new, **body)
+    try_out(agent)
+    compare(agent, agreed=50)
+    fleet.tick(1)
+    assert fleet.state(first) == "aborted"
+    agent.follow()
+    fleet.tick(1)
+    second = fleet.start(new, **body)
+    try_out(agent)
+    compare(agent, pairs=7, agreed=7)
+    fleet.tick(1)
+    assert (_page(fleet, first), _page(fleet, second)) == ((100, 50), (7, 7))
+
+
+def test_after_an_outage_a_trial_waits_for_fresh_telemetry(small_fleet: Fleet) -> None:
+    fleet = small_fleet
+    fleet.add("cam-1")
+    running(fleet, "1.0.0", counter=1)
+    rollout = fleet.start(fleet.push("2.0.0", counter=2), mode="shadow", stages=[{"percent": 100, "soak_s": 30}])
+    (agent,) = fleet.agents.values()
+    try_out(agent)
+    compare(agent)
+    fleet.tick(1)
+    link, clock = fleet.world.ctx.link, fleet.world.clock
+    link.connected = False
+    fleet.tick(7200)
+    assert (fleet.state(rollout), fleet.parts(rollout)) == ("soaking", {"cam-1": "comparing"})
+    link.connected, link.since = True, clock.now
+    fleet.tick(899)
+    assert fleet.state(rollout) == "soaking"
+    compare(agent)
+    fleet.tick(1)
+    assert fleet.parts(rollout) == {"cam-1": "assigned"}
+
+
+def test_a_device_that_never_gets_to_its_trial_is_told_to_end_it_and_stays_a_failure(small_fleet: Fleet) -> None:
+    fleet = small_fleet
+    fleet.add("cam-1")
+    old = running(fleet, "1.0.0", counter=1)
+    rollout = fleet.start(fleet.push("2.0.0", counter=2), mode="shadow", device_deadline_s=60)
+    (agent,) = fleet.agents.values()
+    assert trial(agent) is not None
+    fleet.tick(60)
+    assert (agent.desired(), trial(agent)) == (bytes.fromhex(old), None)
+    fleet.tick(1)
+    assert (fleet.state(rollout), fleet.parts(rollout)) == ("paused", {"cam-1": "failed"})
+
+
+def _page(fleet: Fleet, rollout: int) -> tuple[int, int] | None:
+    """What the rollout's page shows of its first stage's trials: requests that both answered, and agreed in."""
+    with fleet.world.ctx.db.read() as session:
+        stage = views.rollout(session, service.get(session, rollout))["stages"][0]
+    return (stage["comparison"]["pairs"], stage["comparison"]["agreed"]) if "comparison" in stage else None
 
 
 def test_objects_of_a_release_on_trial_are_kept_and_given_again(fleet: Fleet) -> None:

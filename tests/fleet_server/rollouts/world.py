@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass, field, replace
 
+from dunlin_contract.drift import SHARES
 from dunlin_contract.sketch import Sketch
+from fleet_server.drift import Drift, Feature
 from fleet_server.rollouts import engine
 from fleet_server.rollouts.spec import Gate, RolloutSpec, Selector, Stage
 from fleet_server.rollouts.terms import (
@@ -10,6 +12,7 @@ from fleet_server.rollouts.terms import (
     Assign,
     Compared,
     Effect,
+    EndTrial,
     Event,
     Fact,
     Observed,
@@ -21,6 +24,8 @@ from fleet_server.rollouts.terms import (
 )
 
 OLD, NEW = "a" * 64, "b" * 64
+EVIDENT_S = 900.0
+EVEN = (SHARES - SHARES // 2, SHARES // 2)
 
 
 def spec(
@@ -47,6 +52,8 @@ class Device:
     micro: bool = False
     seq: int = 1
     fact: Fact = field(default_factory=lambda: Fact(active=OLD, heard=1))
+    told: Compared = field(default_factory=Compared)
+    told_at: float = 0.0
 
     def tell(self, release: str | None, trial: str | None = None) -> int:
         self.desired, self.trial = release, trial
@@ -61,6 +68,14 @@ class Device:
             candidate.add(1000 * slower)
         seen = Compared(pairs, agreed, errors, 0, candidate.counts, serving.counts)
         self.fact = replace(self.fact, heard=self.seq, candidate=self.trial, phase="trial", compared=seen)
+
+    def measure(self, celsius: float, at: float) -> None:
+        """Say how hot it is."""
+        self.fact = replace(self.fact, temperature_c=celsius, measured_at=at)
+
+    def count(self, *counts: int, name: str = "input x mean", expected: tuple[int, ...] = EVEN) -> None:
+        """Count one feature of the release's baseline."""
+        self.fact = replace(self.fact, drift=Drift((Feature(name, expected, counts),)))
 
     def commit(self) -> None:
         """Hear the directive and run what it says."""
@@ -82,6 +97,7 @@ class World:
         self.devices = {f"dev-{n:03}": Device() for n in range(count)}
         self.effects: list[Effect] = []
         self.floors: dict[str, int] = {}
+        self.owed_until = 0.0
         self.rollout = Rollout(7, wanted, counter=5, since=self.now)
         self.look()
 
@@ -96,6 +112,9 @@ class World:
                 device = self.devices[effect.device]
                 seq = device.tell(device.desired, self.rollout.spec.release)
                 members[effect.device] = replace(members[effect.device], seq=seq)
+            elif isinstance(effect, EndTrial):
+                device = self.devices[effect.device]
+                members[effect.device] = replace(members[effect.device], seq=device.tell(device.desired))
             elif isinstance(effect, Restore):
                 seq = self.devices[effect.device].tell(effect.release)
                 members[effect.device] = replace(members[effect.device], seq=seq)
@@ -106,13 +125,22 @@ class World:
         return list(effects)
 
     def look(self, after_s: float = 0.0) -> list[Effect]:
-        """Let time pass and show the engine every device."""
+        """Let time pass and show the engine every device. What one has counted is evidence for EVIDENT_S."""
+        for one in self.devices.values():
+            if one.fact.compared is not one.told:
+                one.told, one.told_at = one.fact.compared, self.now
         self.now += after_s
         facts = {
-            name: replace(one.fact, way_back=one.fact.active, tries=not one.micro and one.desired not in (None, NEW))
+            name: replace(
+                one.fact,
+                way_back=one.fact.active,
+                tries=not one.micro and one.desired not in (None, NEW),
+                counts=not one.micro,
+                compared_until=one.told_at + EVIDENT_S,
+            )
             for name, one in self.devices.items()
         }
-        return self.step(Observed(facts))
+        return self.step(Observed(facts, self.owed_until))
 
     def order(self, action: str) -> list[Effect]:
         return self.step(Ordered(Action(action), "user:ada"))

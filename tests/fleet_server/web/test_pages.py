@@ -8,15 +8,28 @@ import pytest
 
 from dunlin_contract.cose import Role, signature
 from fleet_server.api import auth
-from fleet_server.services import wipes
+from fleet_server.services import captures, wipes
 from fleet_server.web.render import STATIC
 from tests.fleet_server.api.conftest import PASSWORD
 from tests.fleet_server.children import behind, hear
+from tests.fleet_server.field import say
 from tests.fleet_server.rollouts.fleet import Fleet
+from tests.fleet_server.test_captures import wanted
 from tests.fleet_server.test_results import Sender
 from tests.fleet_server.world import ACTOR
 
 HOSTILE = "<script>alert(1)</script>\"'&{{7*7}}"
+
+
+def captured(fleet: Fleet, device: str) -> str:
+    """A capture order that one person has signed; its id."""
+    world = fleet.world
+    with world.ctx.db.write() as session:
+        row = captures.draft(session, wanted(device), ACTOR, world.clock.now)
+    with world.ctx.db.write() as session:
+        signed = signature(row.payload, world.ops[0], Role.CAPTURE)
+        captures.add_signature(session, world.ctx, row.id, signed, ACTOR, world.clock.now)
+    return row.id
 
 
 @pytest.fixture
@@ -41,8 +54,13 @@ def busy(fleet: Fleet) -> dict[str, str]:
     with world.ctx.db.write() as session:
         signed = signature(wipe.payload, world.ops[0], Role.WIPE)
         wipes.add_signature(session, world.ctx, wipe.id, signed, ACTOR, world.clock.now)
+    capture = captured(fleet, "cam-2")
+    say(fleet.world, "cam-2", release, 900, 300, feature=HOSTILE, celsius=61.5, power_mode=HOSTILE, throttled=1)
     return {
         "home": "/",
+        "captures": "/captures",
+        "captures of a device": "/captures?device=cam-2",
+        "capture": f"/captures/{capture}",
         "devices": "/devices",
         "device": "/devices/cam-2",
         "wiped device": "/devices/cam-3",
@@ -101,7 +119,7 @@ def test_pages_allow_no_script_of_their_own(browser: httpx.Client, busy: dict[st
 
 
 def test_what_devices_say_is_text_and_nothing_else(browser: httpx.Client, busy: dict[str, str]) -> None:
-    for name in ("home", "device", "wipe", "microcontroller", "results"):
+    for name in ("home", "device", "wipe", "microcontroller", "results", "release"):
         text = browser.get(busy[name]).text
         assert "<script>alert" not in text, name
         assert "&lt;script&gt;alert(1)&lt;/script&gt;" in text, name
@@ -224,6 +242,73 @@ def test_a_wipe_is_drafted_and_shown_with_its_command(browser: httpx.Client, fle
     assert browser.get(f"{where}.json").json()["scope"] == ["digits"]
     assert browser.post(f"{where}/cancel", data={"csrf": token}).headers["location"] == where
     assert browser.get(f"{where}.json").json()["state"] == "cancelled"
+
+
+def test_drift_and_hardware_are_drawn_with_words_beside_the_bars(browser: httpx.Client, fleet: Fleet) -> None:
+    (agent,) = fleet.add("cam-1")
+    release = fleet.push("1.0.0")
+    fleet.start(release)
+    agent.follow()
+    assert "has no baseline to compare with" in browser.get(f"/releases/{release}").text
+    say(fleet.world, "cam-1", release, 900, 100, confidence=(5, *[0] * 18, 15), celsius=71.5, throttled=0x50000,
+        gpu_permille=480, power_mw=5200, power_mode="15W", policy="reduced")  # fmt: skip
+    page = browser.get("/devices/cam-1").text
+    for text in ("drifted", "PSI 0.88 · KS 0.40", "1\u202f000 samples", "20 answers", "71.5 °C", "5.2 W", "48 % busy"):
+        assert text in page, text
+    assert "not now, but since its boot" in page
+    assert "takes fewer requests, or a smaller variant" in page
+    release_page = browser.get(f"/releases/{release}").text
+    assert "1 device together" in release_page
+    assert 'On their own the most drifted: <a href="/devices/cam-1">' in release_page
+    twin = browser.get("/devices/cam-1.json").json()
+    (feature,) = twin["quality"][0]["features"]
+    assert (feature["word"], feature["samples"], feature["seen"]) == ("drifted", 1000, [0.9, 0.1])
+
+
+def test_gates_by_drift_and_heat_are_asked_for_by_the_form_and_shown(browser: httpx.Client, fleet: Fleet) -> None:
+    fleet.add("cam-1")
+    release = fleet.world.push(fleet.world.build(baseline=b"a baseline that nobody here reads"))[0].digest
+    form = {"csrf": csrf(browser), "release": release, "amount": "100", "unit": "percent", "soak": "1 min"}
+    wrong = browser.post("/rollouts/new", data=form | {"temperature_max_c": "hot"})
+    assert "Hottest: &#39;hot&#39; is no number" in wrong.text
+    asked = {"drift_psi_max": "0.2", "min_drift_samples": "800", "temperature_max_c": "75", "action": "start"}
+    say(fleet.world, "cam-1", release, celsius=90)
+    where = browser.post("/rollouts/new", data=form | asked).headers["location"]
+    gate = browser.get(f"{where}.json").json()["gate"]
+    assert (gate["drift_psi_max"], gate["min_drift_samples"], gate["temperature_max_c"]) == (0.2, 800, 75)
+    page = browser.get(where).text
+    assert "PSI at most 0.2, judged from 800 samples on" in page
+    assert "too few samples yet" in page
+    assert "at most 75 °C" in page
+    assert '<span class="pill mute">waits</span>' in page
+    assert "waits until it is cooler: 90 °C, the gate allows 75 °C" in page
+
+
+def test_a_capture_is_drafted_shown_and_cancelled(browser: httpx.Client, fleet: Fleet, address: str) -> None:
+    (agent,) = fleet.add("cam-1")
+    fleet.start(fleet.push("1.0.0"))
+    agent.follow()
+    token = csrf(browser)
+    form = {"csrf": token, "model": "digits", "random": "0", "margin": "5", "classes": "7, 3", "per_day": "20",
+            "lives": "2 d"}  # fmt: skip
+    for wrong, message in (
+        ({"margin": "0", "classes": ""}, "picks no request"),
+        ({"classes": "cat"}, "is no class"),
+        ({"margin": "100.1"}, "margin_permille"),
+    ):
+        answer = browser.post("/devices/cam-1/captures", data=form | wrong)
+        assert (answer.status_code, message in answer.text) == (422, True), message
+    where = browser.post("/devices/cam-1/captures", data=form).headers["location"]
+    page = browser.get(where).text
+    assert "requests whose two best answers are within 5 %; requests answered with class 3, 7" in page
+    assert f"packager capture sign {address}{where} --key ops-1.pem --token-file TOKEN" in page
+    assert "Capture of digits" in browser.get("/devices/cam-1").text
+    assert "A capture of digits on cam-1" in browser.get("/").text
+    made = browser.get(f"{where}.json").json()
+    assert made["not_after"] == int(fleet.world.clock.now) + 2 * 86_400
+    assert browser.post(f"{where}/cancel", data={"csrf": token}).headers["location"] == where
+    assert browser.get(f"{where}.json").json()["state"] == "cancelled"
+    assert "A capture of digits on cam-1" not in browser.get("/").text
 
 
 def test_a_claim_token_is_shown_once_and_devices_are_let_in(browser: httpx.Client, fleet: Fleet) -> None:

@@ -24,6 +24,16 @@ def test_binary(value: float | None, text: str) -> None:
     assert words.binary(value) == text
 
 
+@pytest.mark.parametrize(("value", "text"), [(None, "–"), (615, "61.5 °C"), (-40, "-4.0 °C"), (0, "0.0 °C")])
+def test_celsius(value: int | None, text: str) -> None:
+    assert words.celsius(value) == text
+
+
+@pytest.mark.parametrize(("value", "text"), [(None, "–"), (0, "0 W"), (5200, "5.2 W"), (48_700, "49 W")])
+def test_watts(value: int | None, text: str) -> None:
+    assert words.watts(value) == text
+
+
 def test_every_place_of_keys_and_models_has_words() -> None:
     assert words.KEYSTORES.keys() == set(KEYSTORES)
     assert words.MODEL_STORES.keys() == set(MODEL_STORES)
@@ -76,6 +86,13 @@ def test_every_state_has_a_tone() -> None:
         "active",
         "pending",
         "rejected",
+        "ended",
+        "stable",
+        "watch",
+        "drifted",
+        "too few",
+        "normal",
+        "reduced",
     }
     assert known <= words.TONES.keys()
     assert words.tone("never heard of") == "mute"

@@ -3,7 +3,19 @@
 from fastapi import FastAPI
 
 from fleet_server import __version__
-from fleet_server.api import devices, fleet, middleware, problems, releases, results, rollouts, session, stream, wipes
+from fleet_server.api import (
+    captures,
+    devices,
+    fleet,
+    middleware,
+    problems,
+    releases,
+    results,
+    rollouts,
+    session,
+    stream,
+    wipes,
+)
 from fleet_server.context import Context
 from fleet_server.web import pages
 from fleet_server.web.twin import JsonTwin
@@ -25,7 +37,7 @@ def create_app(context: Context) -> FastAPI:
         redoc_url=None,
     )
     app.state.context = context
-    for module in (fleet, session, devices, releases, results, rollouts, wipes, stream):
+    for module in (fleet, session, devices, releases, results, rollouts, wipes, captures, stream):
         app.include_router(module.router, prefix=PREFIX)
     pages.install(app)
     problems.install(app, pages.problem_page)

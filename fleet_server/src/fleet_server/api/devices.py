@@ -49,42 +49,47 @@ def page(
 def one(device: str, ctx: Ctx) -> dict[str, Any]:
     """One device with everything that is known of it."""
     with ctx.db.read() as session:
-        return views.device(session, devices.get(session, device))
+        return views.device(session, devices.get(session, device), ctx.clock())
 
 
 @router.patch("/devices/{device}")
 def tag(device: str, body: Tags, ctx: Ctx, identity: Operator) -> dict[str, Any]:
     """Replace a device's tags."""
     with ctx.db.write() as session:
-        return views.device(session, devices.patch(session, device, body.tags, identity.actor, ctx.clock()))
+        row = devices.patch(session, device, body.tags, identity.actor, ctx.clock())
+        return views.device(session, row, ctx.clock())
 
 
 @router.post("/devices/{device}/approve")
 def approve(device: str, ctx: Ctx, identity: Operator) -> dict[str, Any]:
     """Let a waiting device into the fleet."""
     with ctx.db.write() as session:
-        return views.device(session, enrolment.approve(session, ctx, device, identity.actor, ctx.clock()))
+        row = enrolment.approve(session, ctx, device, identity.actor, ctx.clock())
+        return views.device(session, row, ctx.clock())
 
 
 @router.post("/devices/{device}/reject")
 def reject(device: str, ctx: Ctx, identity: Operator) -> dict[str, Any]:
     """Keep a waiting device out, or take one out of the fleet."""
     with ctx.db.write() as session:
-        return views.device(session, enrolment.reject(session, ctx, device, identity.actor, ctx.clock()))
+        row = enrolment.reject(session, ctx, device, identity.actor, ctx.clock())
+        return views.device(session, row, ctx.clock())
 
 
 @router.post("/devices/{device}/gateway")
 def move(device: str, body: Gateway, ctx: Ctx, identity: Operator) -> dict[str, Any]:
     """Pin a device behind a gateway to another one."""
     with ctx.db.write() as session:
-        return views.device(session, gateways.move(session, ctx, device, body.gateway, identity.actor, ctx.clock()))
+        row = gateways.move(session, ctx, device, body.gateway, identity.actor, ctx.clock())
+        return views.device(session, row, ctx.clock())
 
 
 @router.post("/devices/{device}/dismiss")
 def dismiss(device: str, ctx: Ctx, identity: Operator) -> dict[str, Any]:
     """Take a device's alarms away: somebody has seen to them."""
     with ctx.db.write() as session:
-        return views.device(session, alarms.dismiss(session, device, identity.actor, ctx.clock()))
+        row = alarms.dismiss(session, device, identity.actor, ctx.clock())
+        return views.device(session, row, ctx.clock())
 
 
 @router.post("/claim-tokens", status_code=201)

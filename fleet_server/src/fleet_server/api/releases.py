@@ -73,4 +73,4 @@ async def _receive(request: Request, upload: releases.Upload) -> None:
 def one(digest: str, ctx: Ctx) -> dict[str, Any]:
     """One release: variants, what they need, payloads, signers, and where it runs."""
     with ctx.db.read() as session:
-        return views.release(session, releases.get(session, digest))
+        return views.release(session, releases.get(session, digest), ctx.clock())

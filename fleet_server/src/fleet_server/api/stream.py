@@ -27,8 +27,8 @@ RECHECK_S = 60.0
 async def stream(request: Request, ctx: Ctx, topics: Annotated[str, Query(max_length=512)] = "") -> StreamingResponse:
     """Events named `change` with `{"topics": [...]}`, the first at once. ``topics``: prefixes, separated by commas.
 
-    Topics are `device:ID`, `rollout:ID`, `release:DIGEST`, `wipe:ID`, `event:ID`, `result:ID` of a device, and `fleet`
-    for anything.
+    Topics are `device:ID`, `rollout:ID`, `release:DIGEST`, `wipe:ID`, `capture:ID`, and `event:ID`, `result:ID`
+    and `telemetry:ID` of a device; `fleet` is for anything.
     """
     prefixes = tuple(prefix for prefix in topics.split(",") if prefix)
     return StreamingResponse(_events(request, ctx, prefixes), media_type="text/event-stream")

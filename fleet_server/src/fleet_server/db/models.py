@@ -75,6 +75,9 @@ class DeviceRow(SQLModel, table=True):
     uptime_s: int = Field(default=0, sa_type=Big)
     device_time: float | None = None  # device clock
     temperature_dc: int | None = None  # tenths of a degree Celsius
+    temperature_at: float | None = None  # when it last said one
+    hardware: dict[str, Any] | None = Field(default=None, sa_type=JSON)  # contract Hardware, of the last telemetry
+    hardware_at: float | None = None
     load_permille: int | None = Field(default=None, sa_type=Big)
     memory_bytes: int | None = Field(default=None, sa_type=Big)  # used by the agent
 
@@ -163,7 +166,37 @@ class ModelTelemetryRow(SQLModel, table=True):
     compared_with: str | None = Field(default=None, max_length=64)  # release that was last on trial beside it
     compared_at: float | None = None
     comparison: dict[str, Any] = Field(default_factory=dict, sa_type=JSON)  # of contract Comparison
+    drift: list[Any] = Field(default_factory=list, sa_type=JSON)  # [{feature, expected, counts}], as last sent
+    confidence: list[int] = Field(default_factory=list, sa_type=JSON)  # 20 counts or none, as last sent
     at: float
+
+
+class QualityWindowRow(SQLModel, table=True):
+    """What one release on one device counted for drift in one window of time, over all its workers in it."""
+
+    __tablename__ = "quality_window"
+    __table_args__ = (Index("ix_quality_window_release_at", "release", "at"),)
+
+    device: str = Field(primary_key=True, max_length=36, foreign_key="device.id")
+    model: str = Field(primary_key=True, max_length=64)
+    release: str = Field(primary_key=True, max_length=64)  # as the device claims it; may be unknown here
+    start: int = Field(primary_key=True, sa_type=Big)  # of the window, services/quality.py WINDOW_S long
+    at: float  # of the last telemetry in it
+    drift: list[Any] = Field(default_factory=list, sa_type=JSON)  # [{feature, expected, counts}]
+    confidence: list[int] = Field(default_factory=list, sa_type=JSON)  # 20 counts or none
+
+
+class HardwareWindowRow(SQLModel, table=True):
+    """The highest that one device's sensors said in one window of time."""
+
+    __tablename__ = "hardware_window"
+
+    device: str = Field(primary_key=True, max_length=36, foreign_key="device.id")
+    start: int = Field(primary_key=True, sa_type=Big)  # of the window, services/hardware.py WINDOW_S long
+    temperature_dc: int | None = None
+    power_mw: int | None = Field(default=None, sa_type=Big)
+    gpu_permille: int | None = None
+    slowed: bool = False  # by heat or a weak supply
 
 
 class ClaimTokenRow(SQLModel, table=True):
@@ -249,6 +282,7 @@ class RolloutRow(SQLModel, table=True):
     lease_action: str = Field(default="warn", max_length=8)
     mode: str = Field(default="rolling", max_length=8)  # rolling | shadow | canary | ab
     share: float = 1.0  # of the requests, for a release on trial
+    compared: dict[str, Any] = Field(default_factory=dict, sa_type=JSON)  # stage -> what its trials came to
     stage: int = 0  # index of the current stage
     since: float  # when the present state, or its stage, began; every deadline derives from it
     created: float
@@ -321,6 +355,7 @@ class ResultRow(SQLModel, table=True):
         UniqueConstraint("device", "stream", "n", "kind"),
         Index("ix_result_device_id", "device", "id"),
         Index("ix_result_model_id", "model", "id"),
+        Index("ix_result_kind_id", "kind", "id"),
         {"sqlite_autoincrement": True},
     )
 
@@ -332,7 +367,7 @@ class ResultRow(SQLModel, table=True):
     kind: str = Field(max_length=16)  # result | capture | gap
     time: float  # device clock
     uptime_s: int = Field(sa_type=Big)
-    received: float = Field(index=True)
+    received: float
     model: str | None = Field(default=None, max_length=64)
     release: str | None = Field(default=None, max_length=64)
     source: str = Field(default="", max_length=64)
@@ -387,6 +422,36 @@ class WipeSignatureRow(SQLModel, table=True):
     __tablename__ = "wipe_signature"
 
     wipe: str = Field(primary_key=True, max_length=32, foreign_key="wipe_order.id")
+    kid: str = Field(primary_key=True, max_length=16)  # hex
+    signature: bytes  # one COSE_Signature
+    at: float
+
+
+class CaptureOrderRow(SQLModel, table=True):
+    """An order to keep some of a model's requests: drafted, signed by two ops keys, carried by directives."""
+
+    __tablename__ = "capture_order"
+    __table_args__ = (Index("ix_capture_order_device_created", "device", "created"),)
+
+    id: str = Field(primary_key=True, max_length=32)  # hex of the order id, 16 bytes
+    device: str = Field(max_length=36, foreign_key="device.id")
+    model: str = Field(max_length=64)
+    state: str = Field(default="draft", max_length=16, index=True)  # draft | sent | cancelled | superseded
+    payload: bytes  # the order's canonical bytes: what the ops keys sign
+    digest: str = Field(max_length=64)  # SHA-256 of `payload`
+    not_after: float  # of the order; over then, whatever the state
+    envelope: bytes | None = None  # assembled COSE_Sign, from 2 of 2 on
+    created: float
+    created_by: str = Field(max_length=80)
+    sent_at: float | None = None
+
+
+class CaptureSignatureRow(SQLModel, table=True):
+    """One ops owner's verified signature under a capture order; one row a key."""
+
+    __tablename__ = "capture_signature"
+
+    capture: str = Field(primary_key=True, max_length=32, foreign_key="capture_order.id")
     kid: str = Field(primary_key=True, max_length=16)  # hex
     signature: bytes  # one COSE_Signature
     at: float

@@ -1,9 +1,11 @@
 """What the engine is told: one fact a device, read out of what devices reported and what they were told."""
 
+import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
-from sqlalchemy import ColumnElement, case
+from sqlalchemy import ColumnElement, Text, case, cast
 from sqlalchemy.orm import load_only
 from sqlmodel import Session, col, func, or_, select
 
@@ -18,12 +20,14 @@ from fleet_server.db.models import (
     RolloutRow,
     WipeOrderRow,
 )
+from fleet_server.rollouts import trials
 from fleet_server.rollouts.eligible import Exclusion, Surroundings, Target, exclusion
 from fleet_server.rollouts.spec import Selector
 from fleet_server.rollouts.terms import FINAL, Compared, Fact, Member, Part, Rollout
-from fleet_server.services import releases
+from fleet_server.services import quality, releases, settings
 
 _BATCH = 500  # names in one IN
+_PATIENCE = 3  # telemetry intervals after which a device's comparison is evidence no more
 _NOTHING = DeviceModelRow(device="", model="")  # of a device that was never told of a model and never spoke of it
 # A device's row holds kilobytes that decide nothing here: its certificate, its last directive.
 _LOOKED_AT = load_only(
@@ -41,6 +45,8 @@ _LOOKED_AT = load_only(
             "seq",
             "reported_epoch",
             "reported_seq",
+            "temperature_dc",
+            "temperature_at",
         )
     )
 )
@@ -119,29 +125,58 @@ def observe(session: Session, rollout: Rollout, target: Target, around: Surround
     others = rollout.members.keys() - facts.keys()
     facts |= observe_members(session, rollout, target.manifest.name, around, others)
     if rollout.spec.trial is not None:
-        for _, device, compared in comparisons(session, rollout.id, rollout.spec.release):
+        patience_s = _PATIENCE * settings.get(session).telemetry_interval_s
+        for device, (at, compared) in comparisons(session, rollout, target.manifest.name).items():
             if device in facts:
-                facts[device] = replace(facts[device], compared=compared)
+                facts[device] = replace(facts[device], compared=compared, compared_until=at + patience_s)
+    if rollout.spec.gate.drift_psi_max is not None:
+        for device, one in quality.of_rollout(session, rollout.id, rollout.spec.release).items():
+            if device in facts:
+                facts[device] = replace(facts[device], drift=one.drift)
     return facts
 
 
-def comparisons(session: Session, rollout: int, release: str) -> list[tuple[int, str, Compared]]:
-    """Stage and device of each comparison with the rollout's ``release`` on trial, since the rollout began it."""
-    query = select(RolloutDeviceRow.stage, ModelTelemetryRow).join(
-        ModelTelemetryRow, col(ModelTelemetryRow.device) == col(RolloutDeviceRow.device)
+def owed_until(session: Session, listening: float) -> float:
+    """When each device has had time to say what it counted, if the server has listened since ``listening``."""
+    return listening + _PATIENCE * settings.get(session).telemetry_interval_s
+
+
+def comparisons(session: Session, rollout: Rollout, model: str) -> dict[str, tuple[float, Compared]]:
+    """Device on trial -> when it last said what it counted of the rollout's release of ``model``, and that.
+
+    Nothing from before the rollout began the trial, of another release, or of a trial in another mode. A device that
+    has changed the release that serves meanwhile counts with the newest.
+    """
+    # As text: of ten thousand devices nearly all have said nothing since the last look, and need not be read again.
+    said = (cast(col(ModelTelemetryRow.comparison), Text), cast(col(ModelTelemetryRow.latency_us), Text))
+    query = select(ModelTelemetryRow.device, ModelTelemetryRow.compared_at, *said).join(
+        RolloutDeviceRow, col(ModelTelemetryRow.device) == col(RolloutDeviceRow.device)
     )
     query = query.where(
-        RolloutDeviceRow.rollout == rollout,
-        ModelTelemetryRow.compared_with == release,
+        RolloutDeviceRow.rollout == rollout.id,
+        col(RolloutDeviceRow.state).in_((Part.TRYING, Part.COMPARING)),
+        ModelTelemetryRow.model == model,
+        ModelTelemetryRow.compared_with == rollout.spec.release,
         col(ModelTelemetryRow.compared_at) >= col(RolloutDeviceRow.assigned_at),
     )
-    return [(stage or 0, row.device, _compared(row)) for stage, row in session.exec(query)]
+    found: dict[str, tuple[float, Compared]] = {}
+    most = trials.weight(rollout.spec.gate)
+    for device, at, comparison, serving in session.exec(query.order_by(col(ModelTelemetryRow.compared_at))):
+        mode, seen = _compared(comparison, serving, most)
+        if mode == rollout.spec.trial:
+            found[device] = (at or 0.0, seen)
+    return found
 
 
-def _compared(row: ModelTelemetryRow) -> Compared:
-    kept = row.comparison
-    sketches = ({int(place): count for place, count in one.items()} for one in (kept["latency_us"], row.latency_us))
-    return Compared(kept["pairs"], kept["agreed"], kept["errors"], kept["shed"], *sketches)
+@lru_cache(maxsize=12_000)
+def _compared(comparison: str, serving: str, most: int) -> tuple[str, Compared]:
+    """Mode of a trial, and what was counted in it: weighed here already, so that it is done once a report."""
+    kept = json.loads(comparison)
+    sketches = (
+        {int(place): count for place, count in one.items()} for one in (kept["latency_us"], json.loads(serving))
+    )
+    seen = Compared(kept["pairs"], kept["agreed"], kept["errors"], kept["shed"], *sketches)
+    return kept["mode"], trials.weighed(seen, most)
 
 
 def observe_members(
@@ -175,6 +210,9 @@ def fact_of(session: Session, rollout: Rollout, one: Candidate, around: Surround
         hardware=device.hardware_class,
         # Its own release has to serve before another can run beside it, and microcontrollers hold one.
         tries=device.gateway is None and model.desired not in (None, rollout.spec.release),
+        counts=device.gateway is None,
+        temperature_c=device.temperature_dc / 10 if device.temperature_dc is not None else None,
+        measured_at=device.temperature_at or 0.0,
     )
 
 
@@ -183,7 +221,9 @@ def _taken_over(rollout: Rollout, member: Member, model: DeviceModelRow, around:
     match member.part:
         case Part.TRYING | Part.COMPARING | Part.ASSIGNED | Part.SUCCEEDED | Part.FAILED:
             ours = rollout.spec.release
-            if model.trial == ours and around.wipes.get(model.device) != "sent":
+            # Whoever failed on trial was told to end it, and nothing else.
+            ended = member.part is Part.FAILED and model.assigned_by == rollout.id
+            if (model.trial == ours or ended) and around.wipes.get(model.device) != "sent":
                 return False
         case Part.REVERTING:
             ours = member.previous or ""

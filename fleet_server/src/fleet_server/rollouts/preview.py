@@ -72,9 +72,13 @@ def preview(session: Session, spec: RolloutSpec, now: float) -> Preview:
         stages=stages,
         at_least_s=rounds * soak_s,
         at_most_s=rounds * (soak_s + spec.device_deadline_s * len(spec.stages)),
-        blockers=tuple(_blockers(spec, stages, found, len(able), expired=row.not_after <= now)),
+        blockers=(
+            *_blockers(spec, stages, found, len(able), expired=row.not_after <= now),
+            *_without_baseline(spec, target),
+        ),
         warnings=(
             *_warnings(stages, able),
+            *_without_numbers(spec, target, able),
             *_steps_back(session, row.version, able),
             *_without_trial(spec, able),
         ),
@@ -153,6 +157,33 @@ def _without_trial(spec: RolloutSpec, able: list[Candidate]) -> list[str]:
     if new:
         lines.append(f"{new} of the devices run nothing to compare it with: they take it at once")
     return lines
+
+
+def _without_baseline(spec: RolloutSpec, target: Target) -> list[str]:
+    if spec.gate.drift_psi_max is None or _counting(target):
+        return []
+    return ["the release has no baseline, so nobody counts for gate.drift_psi_max: build it with one, or leave it out"]
+
+
+def _without_numbers(spec: RolloutSpec, target: Target, able: list[Candidate]) -> list[str]:
+    """Devices that a gate cannot see."""
+    lines = []
+    kinds = _counting(target)
+    if spec.gate.drift_psi_max is not None and kinds:
+        choices = [(one.device.gateway, target.choice(one.device).variant) for one in able]
+        blind = sum(behind is not None or (one is not None and one.kind not in kinds) for behind, one in choices)
+        if blind:
+            lines.append(f"{blind} of the devices count nothing for drift: microcontrollers, or without a baseline")
+    cool = sum(one.device.temperature_at is None for one in able)
+    if spec.gate.temperature_max_c is not None and cool:
+        lines.append(f"{cool} of the devices have never said a temperature: the gate does not see how hot they are")
+    return lines
+
+
+def _counting(target: Target) -> set[str]:
+    """Kinds of those variants that have a baseline."""
+    manifest = target.manifest
+    return {variant.kind for variant in manifest.variants if manifest.baseline_payload(variant) is not None}
 
 
 def _core(version: str) -> tuple[int, ...]:

@@ -5,7 +5,7 @@ the audit row and the rollout's own state are committed together or not at all.
 """
 
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from sqlalchemy import exists
@@ -23,8 +23,9 @@ from fleet_server.db.models import (
     RolloutDeviceRow,
     RolloutRow,
 )
+from fleet_server.drift import Group, groups
 from fleet_server.errors import ConflictError, InvalidError, NotFoundError
-from fleet_server.rollouts import engine, facts, store
+from fleet_server.rollouts import engine, facts, store, trials
 from fleet_server.rollouts.preview import preview
 from fleet_server.rollouts.spec import RolloutSpec, Selector
 from fleet_server.rollouts.terms import (
@@ -34,6 +35,7 @@ from fleet_server.rollouts.terms import (
     Assign,
     Compared,
     Effect,
+    EndTrial,
     Fact,
     NotAllowedNowError,
     Observed,
@@ -46,7 +48,7 @@ from fleet_server.rollouts.terms import (
     Step,
     Try,
 )
-from fleet_server.services import audit, devices, directives
+from fleet_server.services import audit, devices, directives, quality
 
 _LOCK = "rollouts"  # key of the row that whoever decides about rollouts holds: any replica may, one at a time does
 
@@ -101,13 +103,15 @@ def tally(session: Session, row: RolloutRow) -> list[tuple[int | None, str, int]
     return [(stage, part, count) for stage, part, count in session.exec(query)]
 
 
-def comparisons(session: Session, row: RolloutRow) -> dict[int, Compared]:
-    """What the devices of each stage counted of the release on trial, also when their trials are over."""
-    stages: dict[int, Compared] = {}
+def comparisons(row: RolloutRow) -> dict[int, Compared]:
+    """What the devices of each stage counted of the release on trial, as the gate weighs it."""
+    return {int(stage): store.compared(kept) for stage, kept in row.compared.items()}
+
+
+def drift(session: Session, row: RolloutRow) -> list[Group]:
+    """What the devices of a rollout counted of its release together, by baseline."""
     assert row.id is not None
-    for stage, _, seen in facts.comparisons(session, row.id, row.release):
-        stages[stage] = stages.get(stage, Compared()) + seen
-    return stages
+    return groups({device: one.drift for device, one in quality.of_rollout(session, row.id, row.release).items()})
 
 
 def deadline(session: Session, row: RolloutRow) -> float | None:
@@ -138,7 +142,7 @@ def create(session: Session, ctx: Context, spec: RolloutSpec, actor: str, now: f
 
 
 def order(session: Session, ctx: Context, rollout: int, action: Action, actor: str, now: float) -> RolloutRow:
-    """Pause, resume, abort or revert. Raises: NotFoundError, ConflictError (not in its present state)."""
+    """Pause, resume, promote, abort or revert. Raises: NotFoundError, ConflictError (not in its present state)."""
     _take_lock(session)
     row = get(session, rollout, lock=True)
     before = store.load(session, row)
@@ -158,6 +162,7 @@ def tick(session: Session, ctx: Context, now: float) -> None:
         col(RolloutDeviceRow.state).in_((Part.ASSIGNED, Part.REVERTING)),
     )
     query = select(RolloutRow).where(or_(col(RolloutRow.state).not_in(FINAL), unsettled)).order_by(col(RolloutRow.id))
+    owed_until = facts.owed_until(session, ctx.link.since if ctx.link.connected else now)
     for row in session.exec(query.with_for_update()).all():
         before = store.load(session, row)
         around = facts.surroundings(session, row.model, row.id)
@@ -166,8 +171,18 @@ def tick(session: Session, ctx: Context, now: float) -> None:
         else:
             target = facts.target_of(session, row.release, before.spec.selector)
             seen = facts.observe(session, before, target, around)
-        _apply(session, ctx, row, before, engine.step(before, Observed(seen), now), Turn(audit.SERVER, now))
+            _keep_compared(row, before, seen)
+        decided = engine.step(before, Observed(seen, owed_until), now)
+        _apply(session, ctx, row, before, decided, Turn(audit.SERVER, now))
     _serve_late_comers(session, ctx, now)
+
+
+def _keep_compared(row: RolloutRow, before: Rollout, seen: Mapping[str, Fact]) -> None:
+    """What a trial comes to stays with its rollout: the next trial of the release starts its devices' counts anew."""
+    tried = (d for d, member in before.members.items() if member.part in (Part.TRYING, Part.COMPARING) and d in seen)
+    found = trials.together((seen[device].compared for device in tried), before.spec.gate)
+    if found != Compared():
+        row.compared = row.compared | {str(before.stage): store.compared_as_json(found)}
 
 
 def _serve_late_comers(session: Session, ctx: Context, now: float) -> None:
@@ -244,7 +259,9 @@ def _tell(session: Session, ctx: Context, row: RolloutRow, effects: Iterable[Eff
     told: list[str] = []
     for effect in effects:
         match effect:
-            case Assign(device) | Try(device) | Restore(device) if _being_wiped(session, device, row.model):
+            case Assign(device) | Try(device) | EndTrial(device) | Restore(device) if _being_wiped(
+                session, device, row.model
+            ):
                 continue
             case Assign(device):
                 model = _model(session, device, row.model)
@@ -257,6 +274,9 @@ def _tell(session: Session, ctx: Context, row: RolloutRow, effects: Iterable[Eff
                 assert spec.trial is not None, "the engine tries nothing in mode rolling"
                 model.trial, model.trial_mode, model.trial_permille = row.release, spec.trial, round(1000 * spec.share)
                 model.assigned_by, model.assigned_at = row.id, now
+            case EndTrial(device):
+                model = _model(session, device, row.model)
+                model.trial = None
             case Restore(device, release):
                 model = _model(session, device, row.model)
                 model.desired, model.trial = release, None

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dunlin_contract.ids import is_device
+from fleet_server.drift import LEAST_SAMPLES, MOST_SAMPLES
 from fleet_server.errors import InvalidError
 
 PAUSE, ABORT, REVERT = "pause", "abort", "revert"
@@ -127,6 +128,11 @@ class Gate:
     requests that the candidate fails may be at most ``error_share_max``; of those that both releases answered at least
     the share ``agreement_min`` must agree (mode shadow); the candidate's 95th percentile in the runtime may be at most
     ``candidate_p95_ratio_max`` times that of the release that serves. None: not judged.
+
+    ``drift_psi_max`` and ``temperature_max_c`` say which devices that have the release count as good besides: those
+    whose inputs and outputs, counted together with all others of the same baseline, have no feature with a higher PSI,
+    judged from ``min_drift_samples`` samples on; and those no hotter than this many degrees Celsius. A device that is
+    hotter already when its turn comes waits. None: not judged.
     """
 
     min_success: float = 0.9
@@ -136,13 +142,18 @@ class Gate:
     error_share_max: float = 0.05
     agreement_min: float | None = None
     candidate_p95_ratio_max: float | None = None
+    drift_psi_max: float | None = None
+    min_drift_samples: int = LEAST_SAMPLES
+    temperature_max_c: float | None = None
 
     @classmethod
     def parse(cls, value: object) -> "Gate":
         """Read ``{"min_success": 0.9, "min_samples": 1, "min_served": 0}`` and the like; each is optional."""
         names = ("min_success", "min_samples", "min_served", "min_pairs", "error_share_max")
-        part = _table(value, "gate", {*names, "agreement_min", "candidate_p95_ratio_max"})
+        optional = {"agreement_min", "candidate_p95_ratio_max", "drift_psi_max", "temperature_max_c"}
+        part = _table(value, "gate", {*names, *optional, "min_drift_samples"})
         agreement, ratio = part.get("agreement_min"), part.get("candidate_p95_ratio_max")
+        psi, hottest = part.get("drift_psi_max"), part.get("temperature_max_c")
         return cls(
             _number(part.get("min_success", 0.9), "gate.min_success", 0, 1),
             _integer(part.get("min_samples", 1), "gate.min_samples", 1, 10_000_000),
@@ -151,6 +162,9 @@ class Gate:
             _number(part.get("error_share_max", 0.05), "gate.error_share_max", 0, 1),
             None if agreement is None else _number(agreement, "gate.agreement_min", 0, 1),
             None if ratio is None else _number(ratio, "gate.candidate_p95_ratio_max", 0.01, 1000),
+            None if psi is None else _number(psi, "gate.drift_psi_max", 0.01, 100),
+            _integer(part.get("min_drift_samples", LEAST_SAMPLES), "gate.min_drift_samples", 1, MOST_SAMPLES),
+            None if hottest is None else _number(hottest, "gate.temperature_max_c", -40, 150),
         )
 
     def as_json(self) -> dict[str, Any]:
@@ -163,6 +177,9 @@ class Gate:
             "error_share_max": self.error_share_max,
             "agreement_min": self.agreement_min,
             "candidate_p95_ratio_max": self.candidate_p95_ratio_max,
+            "drift_psi_max": self.drift_psi_max,
+            "min_drift_samples": self.min_drift_samples,
+            "temperature_max_c": self.temperature_max_c,
         }
 
 

@@ -1,6 +1,6 @@
 """Between rows and the engine's values: how a rollout and its members are read and written."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -9,7 +9,7 @@ from sqlmodel import Session, col, select
 
 from fleet_server.db.models import ReleaseRow, RolloutDeviceRow, RolloutRow
 from fleet_server.rollouts.spec import Gate, RolloutSpec, Selector, Stage
-from fleet_server.rollouts.terms import FINAL, Member, Part, Rollout, State
+from fleet_server.rollouts.terms import FINAL, Compared, Member, Part, Rollout, State
 
 UNSETTLED = (Part.ASSIGNED, Part.REVERTING, Part.OFFLINE)
 """Parts that may still change after a rollout has ended."""
@@ -49,6 +49,24 @@ def new_row(spec: RolloutSpec, model: str, actor: str, now: float) -> RolloutRow
         created=now,
         created_by=actor,
     )
+
+
+def compared(kept: Mapping[str, Any]) -> Compared:
+    """A stage's comparison as it is stored."""
+    sketches = ({int(place): count for place, count in kept[name].items()} for name in ("candidate_us", "serving_us"))
+    return Compared(kept["pairs"], kept["agreed"], kept["errors"], kept["shed"], *sketches)
+
+
+def compared_as_json(seen: Compared) -> dict[str, Any]:
+    """What :func:`compared` reads."""
+    sketches = {"candidate_us": seen.candidate_us, "serving_us": seen.serving_us}
+    return {
+        "pairs": seen.pairs,
+        "agreed": seen.agreed,
+        "errors": seen.errors,
+        "shed": seen.shed,
+        **{name: {str(place): count for place, count in counts.items()} for name, counts in sketches.items()},
+    }
 
 
 def load(session: Session, row: RolloutRow) -> Rollout:

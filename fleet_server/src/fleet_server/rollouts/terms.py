@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from dunlin_contract.sketch import Sketch
+from fleet_server.drift import Drift
 from fleet_server.rollouts.spec import RolloutSpec
 
 
@@ -80,16 +81,6 @@ class Compared:
     candidate_us: Mapping[int, int] = field(default_factory=dict)
     serving_us: Mapping[int, int] = field(default_factory=dict)
 
-    def __add__(self, other: "Compared") -> "Compared":
-        return Compared(
-            self.pairs + other.pairs,
-            self.agreed + other.agreed,
-            self.errors + other.errors,
-            self.shed + other.shed,
-            _merged(self.candidate_us, other.candidate_us),
-            _merged(self.serving_us, other.serving_us),
-        )
-
     @property
     def requests(self) -> int:
         """Requests that say something of the candidate."""
@@ -106,12 +97,6 @@ class Compared:
         return Sketch(self.serving_us).quantile(0.95)
 
 
-def _merged(one: Mapping[int, int], other: Mapping[int, int]) -> dict[int, int]:
-    sketch = Sketch(one)
-    sketch.merge(Sketch(other))
-    return sketch.counts
-
-
 @dataclass(frozen=True, slots=True)
 class Fact:
     """What is known of a device now, for the model that the rollout is about.
@@ -120,7 +105,10 @@ class Fact:
     rollout decides what it runs (wiped, rejected). ``heard``: number of the last directive that it says it has seen.
     ``phase`` is one of the contract's PHASES and speaks of ``candidate``; ``active`` is the release that serves (hex).
     ``way_back`` is the release that it would return to if it were assigned now; None: it has none of this model.
-    ``tries``: it can hold a candidate beside the release that serves. ``compared``: what it counted, while it does.
+    ``tries``: it can hold a candidate beside the release that serves. ``compared``: what it counted, while it
+    does; evidence until ``compared_until`` (unix seconds), since who is silent for longer may do otherwise by now.
+    ``counts``: it can count for drift; ``drift``: what it counted since the rollout assigned it. ``temperature_c`` was
+    measured at ``measured_at`` (unix seconds); None: unknown.
     """
 
     online: bool = True
@@ -137,6 +125,11 @@ class Fact:
     hardware: str = ""
     tries: bool = False
     compared: Compared = field(default_factory=Compared)
+    compared_until: float = 0.0
+    counts: bool = False
+    drift: Drift = field(default_factory=Drift)
+    temperature_c: float | None = None
+    measured_at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,9 +148,13 @@ class Rollout:
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """What is known of the fleet now. A device without a fact is left as it stands; an empty one is a bare tick."""
+    """What is known of the fleet now. A device without a fact is left as it stands; an empty one is a bare tick.
+
+    ``owed_until``: evidence that is missing may still come until then, since the server has not listened for long.
+    """
 
     facts: Mapping[str, Fact] = field(default_factory=dict)
+    owed_until: float = 0.0
 
 
 class Action(StrEnum):
@@ -196,6 +193,13 @@ class Try:
 
 
 @dataclass(frozen=True, slots=True)
+class EndTrial:
+    """The device no longer runs the rollout's release beside its desired one."""
+
+    device: str
+
+
+@dataclass(frozen=True, slots=True)
 class Restore:
     """The device's desired release becomes what it had before, and no trial; None: the model leaves the device."""
 
@@ -222,7 +226,7 @@ class Announce:
     text: str
 
 
-Effect = Assign | Try | Restore | RaiseFloor | Announce
+Effect = Assign | Try | EndTrial | Restore | RaiseFloor | Announce
 Step = tuple[Rollout, tuple[Effect, ...]]
 
 

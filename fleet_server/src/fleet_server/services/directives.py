@@ -19,7 +19,15 @@ from dunlin_contract.root import Root
 from dunlin_contract.schema import NO_ENTRIES
 from fleet_server.context import Context
 from fleet_server.db.engine import touch
-from fleet_server.db.models import DEVICE_ACTIVE, DeviceModelRow, DeviceRow, ReleaseRow, RootRow, WipeOrderRow
+from fleet_server.db.models import (
+    DEVICE_ACTIVE,
+    CaptureOrderRow,
+    DeviceModelRow,
+    DeviceRow,
+    ReleaseRow,
+    RootRow,
+    WipeOrderRow,
+)
 from fleet_server.errors import ConflictError, ServerError
 from fleet_server.services import devices, objects, outbox, roots, settings
 
@@ -126,6 +134,7 @@ def _issue(session: Session, ctx: Context, fleet: _Fleet, row: DeviceRow, now: f
     wipe = pending_wipe(session, row.id)
     desired = _desired(session, ctx, row, wipe, now)
     trials = _trials(session, ctx, row, desired, now)
+    orders = _captures(session, row, desired, now)
     if fleet.settings is not None:
         objects.add(session, "settings", fleet.settings[0].hex(), fleet.settings[1], now)
     directive = Directive(
@@ -140,6 +149,7 @@ def _issue(session: Session, ctx: Context, fleet: _Fleet, row: DeviceRow, now: f
         nonce=row.boot_nonce,
         root=next_root,
         trials=trials or NO_ENTRIES,
+        captures={one.model: one.envelope for one in orders if one.envelope is not None} or NO_ENTRIES,
     )
     payload = directive.to_bytes()
     envelope = ctx.keys.sign_directive(payload)
@@ -153,7 +163,7 @@ def _issue(session: Session, ctx: Context, fleet: _Fleet, row: DeviceRow, now: f
     row.directive = envelope
     row.directive_digest = directive_digest(payload).hex()
     row.directive_issued, row.directive_expires = float(directive.issued), float(directive.expires)
-    row.directive_refresh = now + min(lives) / REFRESH_SHARE
+    row.directive_refresh = min([now + min(lives) / REFRESH_SHARE] + [one.not_after for one in orders])
     row.directive_base = fleet.digest
     row.directive_nonce = row.boot_nonce
     session.add(row)
@@ -228,6 +238,15 @@ def _trials(
         candidate = _release(model, release, _trial_grant(session, ctx, row, model, release))
         trials[model.model] = Trial(candidate=candidate, mode=model.trial_mode, share=max(1, model.trial_permille))
     return trials
+
+
+def _captures(session: Session, row: DeviceRow, desired: dict[str, Desired], now: float) -> list[CaptureOrderRow]:
+    """The orders in force for what a device should run, one a model. A microcontroller captures nothing."""
+    if row.gateway is not None or not desired:
+        return []
+    query = select(CaptureOrderRow).where(CaptureOrderRow.device == row.id, CaptureOrderRow.state == "sent")
+    in_force = query.where(col(CaptureOrderRow.not_after) > now, col(CaptureOrderRow.model).in_(desired))
+    return list(session.exec(in_force.order_by(CaptureOrderRow.model)))
 
 
 def _release(model: DeviceModelRow, release: ReleaseRow, grant: bytes) -> Desired:

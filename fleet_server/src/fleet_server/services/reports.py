@@ -11,7 +11,7 @@ from dunlin_contract.telemetry import Comparison, ModelTelemetry, Telemetry
 from fleet_server.context import Context
 from fleet_server.db.engine import touch
 from fleet_server.db.models import DeviceModelRow, DeviceRow, ModelTelemetryRow
-from fleet_server.services import alarms, devices, directives, objects, outbox
+from fleet_server.services import alarms, devices, directives, hardware, objects, outbox, quality
 
 REPEAT_S = 30.0  # a directive is owed again when the device still does not know it after this long
 TELEMETRY_RELEASES = 4  # kept per model: the active one, the one before, and candidates between
@@ -76,6 +76,10 @@ def reported(
 def telemetry(session: Session, row: DeviceRow, numbers: Telemetry, now: float) -> None:
     """Its counters. The latest message stands for all before it."""
     row.memory_bytes, row.load_permille, row.last_seen = numbers.memory_bytes, numbers.load_permille, now
+    # A topic of its own: it comes from everybody every few minutes, and most pages show nothing of it.
+    touch(session, f"telemetry:{row.id}")
+    if numbers.hardware is not None:
+        hardware.receive(session, row, numbers.hardware, now)
     session.add(row)
     of_device = select(ModelTelemetryRow).where(ModelTelemetryRow.device == row.id)
     stored = list(session.exec(of_device.order_by(col(ModelTelemetryRow.at).desc())))
@@ -107,7 +111,9 @@ def _store(row: DeviceRow, report: Reported, now: float) -> None:
     row.root_version, row.report_number = report.root_version, report.number
     describe(row, report.device)
     row.uptime_s, row.device_time = report.uptime_s, float(report.time_s)
-    row.agent_version, row.temperature_dc = report.agent_version, report.temperature_dc
+    row.agent_version = report.agent_version
+    if report.temperature_dc is not None:
+        row.temperature_dc, row.temperature_at = report.temperature_dc, now
 
 
 def describe(row: DeviceRow, description: DeviceDescription) -> None:
@@ -161,6 +167,7 @@ def _store_telemetry(
         for old in rows[TELEMETRY_RELEASES - 1 :]:
             session.delete(old)
         row = ModelTelemetryRow(device=device, model=model, release=release, at=now)
+    quality.receive(session, row, one, now)
     row.count, row.errors, row.at = one.count, one.errors, now
     row.latency_us = {str(place): count for place, count in one.latency_us.items()}
     if one.comparison is not None:

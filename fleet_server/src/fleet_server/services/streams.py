@@ -3,6 +3,7 @@
 Events and results are numbered alike, each in streams of their own with random ids.
 """
 
+import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -30,7 +31,7 @@ class AckDue:
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """What a stream is of. `prune` keeps a device's rows within their cap, and is called once in `every` numbers."""
+    """What a stream is of. `prune` keeps a device's rows within their cap, and is called about once in `every` rows."""
 
     row: type[EventRow] | type[ResultRow]
     every: int
@@ -57,8 +58,7 @@ def receive(
     in_order = stream.n == stream.highest == first - 1
     new = n > stream.n and store(name, n > stream.highest)
     if new:
-        # Blocks of numbers, not certain numbers: the device chooses which it uses.
-        if n // kind.every != stream.highest // kind.every:
+        if _prune_due(kind.every, n, stream.highest):
             kind.prune(session, row.id)
         stream.highest = max(stream.highest, n)
     if in_order:
@@ -82,6 +82,15 @@ def ack_for(session: Session, ctx: Context, due: AckDue) -> bytes | None:
 def of_devices(session: Session, names: list[str]) -> list[EventStreamRow]:
     """The streams of these devices."""
     return list(session.exec(select(EventStreamRow).where(col(EventStreamRow.device).in_(names))))
+
+
+def _prune_due(every: int, n: int, highest: int) -> bool:
+    """Once in a block of numbers, not at certain numbers: the device chooses which it uses.
+
+    Below the highest block it could go to and fro between two for ever, or stay in one: there it is by chance.
+    """
+    ahead = n // every - highest // every
+    return ahead > 0 or (ahead < 0 and random.randrange(every) == 0)
 
 
 def _pass_gap(session: Session, kind: Kind, stream: EventStreamRow, repeated: int | None) -> None:

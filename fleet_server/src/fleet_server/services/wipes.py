@@ -18,7 +18,14 @@ from dunlin_contract.root import OPS_THRESHOLD, Root
 from dunlin_contract.wipe import Receipt, WipeOrder, order_digest
 from fleet_server.context import Context
 from fleet_server.db.engine import touch
-from fleet_server.db.models import DEVICE_ACTIVE, DeviceModelRow, DeviceRow, WipeOrderRow, WipeSignatureRow
+from fleet_server.db.models import (
+    DEVICE_ACTIVE,
+    CaptureOrderRow,
+    DeviceModelRow,
+    DeviceRow,
+    WipeOrderRow,
+    WipeSignatureRow,
+)
 from fleet_server.errors import ConflictError, NotFoundError
 from fleet_server.services import audit, devices, directives, roots
 
@@ -176,8 +183,17 @@ def _send(session: Session, ctx: Context, row: WipeOrderRow, envelope: bytes, ro
     row.envelope, row.state, row.sent_at = envelope, SENT, now
     session.add(row)
     gone = update(DeviceModelRow).where(col(DeviceModelRow.device) == row.device)
+    orders = select(CaptureOrderRow).where(CaptureOrderRow.device == row.device)
     if row.scope:
         gone = gone.where(col(DeviceModelRow.model).in_(row.scope))
+        orders = orders.where(col(CaptureOrderRow.model).in_(row.scope))
+    # Whoever has the device next did not ask for what its camera sees then.
+    for order in session.exec(orders.where(col(CaptureOrderRow.state).in_((DRAFT, SENT)))):
+        order.state = CANCELLED
+        session.add(order)
+        audit.record(
+            session, audit.SERVER, "capture.cancel", f"capture:{order.id}", {"text": "its model is wiped"}, now
+        )
     session.exec(
         gone.values(
             desired=None,

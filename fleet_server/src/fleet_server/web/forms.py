@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl
 
+from dunlin_contract.capture import CaptureOrder
 from fleet_server.errors import InvalidError
 
 MAX_FIELDS = 2000
@@ -98,6 +99,7 @@ def rollout(form: Form) -> dict[str, Any]:
             "min_samples": int(number(form.text("min_samples", "1"), "Devices to wait for")),
             "min_served": int(number(form.text("min_served", "0"), "Inferences each must serve")),
             **_trial_gate(form, mode),
+            **_field_gate(form),
         },
         "on_breach": form.text("on_breach", "pause"),
         "device_deadline_s": seconds(form.text("device_deadline", "10 min"), "Time for each device"),
@@ -123,6 +125,39 @@ def _trial_gate(form: Form, mode: str) -> dict[str, Any]:
     if form.text("p95_ratio_max"):
         gate["candidate_p95_ratio_max"] = number(form.text("p95_ratio_max"), "Times as slow")
     return gate
+
+
+def _field_gate(form: Form) -> dict[str, Any]:
+    """How a release does in the field; an empty field is not judged."""
+    gate: dict[str, Any] = {}
+    if form.text("drift_psi_max"):
+        gate["drift_psi_max"] = number(form.text("drift_psi_max"), "Drift")
+        gate["min_drift_samples"] = int(number(form.text("min_drift_samples", "500"), "Samples to judge drift by"))
+    if form.text("temperature_max_c"):
+        gate["temperature_max_c"] = number(form.text("temperature_max_c"), "Hottest")
+    return gate
+
+
+def capture(form: Form, device: str, now: float) -> CaptureOrder:
+    """The capture order that the form on a device's page stands for. Raises: InvalidError."""
+    return CaptureOrder(
+        device=device,
+        order_id=bytes(16),
+        model=form.text("model"),
+        issued=0,
+        not_after=int(now + seconds(form.text("lives", "7 d"), "For")),
+        per_day=int(number(form.text("per_day", "100"), "At most a day")),
+        random_permille=round(10 * number(form.text("random") or "0", "At random")),
+        margin_permille=round(10 * number(form.text("margin") or "0", "Two best answers within")),
+        disagreement=form.text("disagreement") == "yes",
+        classes=tuple(sorted({_class(name) for name in names(form.text("classes"))})),
+    )
+
+
+def _class(text: str) -> int:
+    if not text.isdecimal() or len(text) > MAX_DIGITS:
+        raise InvalidError(f"Answered with class: {text[:40]!r} is no class; write their numbers, with commas between")
+    return int(text)
 
 
 def _stages(form: Form) -> list[dict[str, Any]]:

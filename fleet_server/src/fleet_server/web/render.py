@@ -73,6 +73,8 @@ def environment() -> Environment:
         "count",
         "size",
         "binary",
+        "celsius",
+        "watts",
         "span",
         "micros",
         "share",

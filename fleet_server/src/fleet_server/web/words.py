@@ -51,6 +51,15 @@ TONES = {
     "done": "ok",
     "cancelled": "mute",
     "superseded": "mute",
+    "ended": "mute",
+    # drift
+    "stable": "ok",
+    "watch": "warn",
+    "drifted": "bad",
+    "too few": "mute",
+    # what a device does about heat
+    "normal": "ok",
+    "reduced": "warn",
 }
 
 
@@ -109,6 +118,16 @@ def binary(value: float | None) -> str:
             return f"{_short(value)} {unit}"
         value /= 1024
     return f"{_short(value)} TiB"
+
+
+def celsius(value: int | None) -> str:
+    """Tenths of a degree: 61.5 °C."""
+    return "–" if value is None else f"{value / 10:.1f} °C"
+
+
+def watts(value: int | None) -> str:
+    """Milliwatts in W."""
+    return "–" if value is None else f"{_short(value / 1000)} W"
 
 
 def span(seconds: float | None) -> str:

@@ -5,7 +5,9 @@ from collections.abc import Iterable, Sequence
 from sqlmodel import Session, col, select
 
 from dunlin_contract.sketch import Sketch
+from fleet_server.api.views import quality
 from fleet_server.api.views.activity import alarm
+from fleet_server.api.views.captures import capture
 from fleet_server.api.views.releases import versions
 from fleet_server.api.views.shape import LISTED, Json
 from fleet_server.db.models import (
@@ -16,7 +18,9 @@ from fleet_server.db.models import (
     ReleaseRow,
     WipeOrderRow,
 )
-from fleet_server.services import alarms, devices, gateways, releases, roots, wipes
+from fleet_server.services import alarms, captures, devices, gateways, releases, roots, wipes
+
+CAPTURES = 10  # newest capture orders that one answer about a device shows
 
 
 def device_line(row: DeviceRow, models: Iterable[DeviceModelRow], behind: int = 0) -> Json:
@@ -48,11 +52,12 @@ def device_lines(session: Session, rows: Sequence[DeviceRow]) -> list[Json]:
     return [device_line(row, models.get(row.id, ()), behind.get(row.id, 0)) for row in rows]
 
 
-def device(session: Session, row: DeviceRow) -> Json:
+def device(session: Session, row: DeviceRow, now: float) -> Json:
     """One device with all that is known of it."""
     models = devices.models_of(session, row.id)
     names = [digest for model in models for digest in (model.desired, model.active, model.previous, model.candidate)]
     behind = gateways.children(session, row.id)
+    counted = quality.of_device(session, row.id, now)
     return device_line(row, models, len(behind)) | {
         "description": devices.describe(row),
         "through": _through(session, row),
@@ -61,6 +66,8 @@ def device(session: Session, row: DeviceRow) -> Json:
         "needs": _needs(session, models),
         "uptime_s": row.uptime_s,
         "temperature_dc": row.temperature_dc,
+        "temperature_at": row.temperature_at,
+        "hardware": quality.hardware_of(session, row, now),
         "load_permille": row.load_permille,
         "memory_bytes": row.memory_bytes,
         "status_at": row.status_at,
@@ -70,8 +77,10 @@ def device(session: Session, row: DeviceRow) -> Json:
         "heard": {"epoch": row.reported_epoch, "seq": row.reported_seq},
         "certificate_not_after": row.certificate_not_after,
         "wipes": [wipe(session, one) for one in wipes.of_device(session, row.id)],
+        "captures": [capture(session, one, now) for one in captures.page(session, row.id, limit=CAPTURES)],
         "telemetry": telemetry(session, row.id),
-        "versions": versions(session, names),
+        "quality": counted,
+        "versions": versions(session, [*names, *(one["release"] for one in counted)]),
     }
 
 

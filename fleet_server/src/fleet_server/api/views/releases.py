@@ -8,6 +8,7 @@ from sqlmodel import Session, col, func, select
 from dunlin_contract import cbor, cose
 from dunlin_contract.limits import LIMITS
 from dunlin_contract.manifest import Manifest, Payload, Tensor, Variant
+from fleet_server.api.views import quality
 from fleet_server.api.views.shape import Json
 from fleet_server.db.models import DeviceModelRow, ReleaseRow
 from fleet_server.services import releases
@@ -37,8 +38,8 @@ def release_line(row: ReleaseRow) -> Json:
     }
 
 
-def release(session: Session, row: ReleaseRow) -> Json:
-    """One release as its signed manifest has it, and on how many devices it is desired and active."""
+def release(session: Session, row: ReleaseRow, now: float) -> Json:
+    """One release as its signed manifest has it, on how many devices it is desired and active, and how it does."""
     manifest = releases.manifest_of(row)
     return release_line(row) | {
         "variants": [_variant(manifest, variant) for variant in manifest.variants],
@@ -46,6 +47,8 @@ def release(session: Session, row: ReleaseRow) -> Json:
         "signers": _signers(row.manifest),
         "manifest_sha": row.manifest_sha,
         "devices": in_use(session, row.digest),
+        "baseline": any(manifest.baseline_payload(variant) is not None for variant in manifest.variants),
+        "quality": quality.of_release(session, row.digest, now),
     }
 
 

@@ -4,13 +4,14 @@ from collections.abc import Mapping
 
 from sqlmodel import Session
 
+from fleet_server.api.views import quality
 from fleet_server.api.views.releases import versions
 from fleet_server.api.views.shape import LISTED, Json
 from fleet_server.db.models import DeviceModelRow, DeviceRow, RolloutDeviceRow, RolloutRow
 from fleet_server.rollouts import service as rollouts
 from fleet_server.rollouts import store, terms
 from fleet_server.rollouts.preview import Preview
-from fleet_server.rollouts.spec import Stage
+from fleet_server.rollouts.spec import RolloutSpec, Stage
 
 
 def rollout_line(session: Session, row: RolloutRow) -> Json:
@@ -47,11 +48,12 @@ def rollout(session: Session, row: RolloutRow, after: str = "", limit: int = 200
     spec = store.spec_of(row)
     members = rollouts.members(session, row, after, limit + 1)
     line = rollout_line(session, row)
-    for place, compared in rollouts.comparisons(session, row).items():
+    for place, compared in rollouts.comparisons(row).items():
         line["stages"][place]["comparison"] = _comparison(compared)
     return line | {
         "selector": {"tags": {}, "hardware": [], "devices": []} | spec.selector.as_json(),
         "gate": spec.gate.as_json(),
+        "drift": _drift(session, row, spec),
         "on_breach": spec.on_breach,
         "device_deadline_s": spec.device_deadline_s,
         "lease": {"seconds": spec.lease_s, "action": spec.lease_action} if spec.lease_s else None,
@@ -60,6 +62,14 @@ def rollout(session: Session, row: RolloutRow, after: str = "", limit: int = 200
         "next": members[limit - 1][0].device if len(members) > limit else None,
         "versions": versions(session, [row.release, *(member.previous for member, _, _ in members)]),
     }
+
+
+def _drift(session: Session, row: RolloutRow, spec: RolloutSpec) -> Json | None:
+    """The feature that has drifted most on the devices that have the release; None: nothing to judge by."""
+    if spec.gate.drift_psi_max is None:
+        return None
+    found = [group.drift.worst(spec.gate.min_drift_samples) for group in rollouts.drift(session, row)]
+    return quality.worst(max((one for one in found if one is not None), key=lambda one: one.psi, default=None))
 
 
 def _comparison(seen: terms.Compared) -> Json:

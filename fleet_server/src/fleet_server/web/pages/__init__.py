@@ -10,13 +10,13 @@ from fleet_server.api import auth, problems
 from fleet_server.errors import ServerError, SignInError
 from fleet_server.services.users import Identity
 from fleet_server.web import render
-from fleet_server.web.pages import activity, devices, enrol, home, releases, results, rollouts, signin, wipes
+from fleet_server.web.pages import activity, captures, devices, enrol, home, releases, results, rollouts, signin, wipes
 from fleet_server.web.twin import wants_json
 
 
 def install(app: FastAPI) -> None:
     """Add every page and the static files."""
-    for module in (signin, home, devices, enrol, releases, results, rollouts, wipes, activity):
+    for module in (signin, home, devices, enrol, releases, results, rollouts, wipes, captures, activity):
         app.include_router(module.router, include_in_schema=False)
     app.mount("/static", render.Static(directory=render.STATIC), name="static")
 

@@ -10,7 +10,7 @@ from fleet_server.api import views
 from fleet_server.api.auth import Ctx
 from fleet_server.db.models import DeviceRow
 from fleet_server.errors import InvalidError
-from fleet_server.services import alarms, devices, enrolment, events, gateways, wipes
+from fleet_server.services import alarms, captures, devices, enrolment, events, gateways, wipes
 from fleet_server.web import forms, render
 from fleet_server.web.guard import ByOperator, Seen
 
@@ -55,12 +55,12 @@ def _digests(lines: list[dict[str, Any]]) -> list[str | None]:
 def one(request: Request, device: str, ctx: Ctx, me: Seen, before: int | None = None) -> Response:
     """One device: models, history, wipe."""
     with ctx.db.read() as session:
-        data = _device(session, device, before)
+        data = _device(session, device, before, ctx.clock())
     return render.page(request, "device.html", data, identity=me, before=before)
 
 
-def _device(session: Session, device: str, before: int | None) -> dict[str, Any]:
-    data = views.device(session, devices.get(session, device))
+def _device(session: Session, device: str, before: int | None, now: float) -> dict[str, Any]:
+    data = views.device(session, devices.get(session, device), now)
     rows = events.page(session, device, before, EVENTS + 1)
     data["events"] = [views.event(row) for row in rows[:EVENTS]]
     data["events_next"] = rows[EVENTS - 1].id if len(rows) > EVENTS else None
@@ -118,6 +118,16 @@ def draft_wipe(device: str, ctx: Ctx, posted: ByOperator) -> Response:
     with ctx.db.write() as session:
         row = wipes.draft(session, device, scope, form.text("reason"), posted.identity.actor, ctx.clock())
         return RedirectResponse(f"/wipes/{row.id}", 303)
+
+
+@router.post("/devices/{device}/captures")
+def draft_capture(device: str, ctx: Ctx, posted: ByOperator) -> Response:
+    """Draft a capture order."""
+    now = ctx.clock()
+    with ctx.db.write() as session:
+        wanted = forms.capture(posted.form, device, now)
+        row = captures.draft(session, wanted, posted.identity.actor, now)
+        return RedirectResponse(f"/captures/{row.id}", 303)
 
 
 def _back(form: forms.Form, device: str) -> str:

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from fleet_server.api import views
 from fleet_server.api.auth import Ctx
 from fleet_server.context import Context
-from fleet_server.db.models import DeviceModelRow, DeviceRow, ReleaseRow, RolloutRow, WipeOrderRow
+from fleet_server.db.models import CaptureOrderRow, DeviceModelRow, DeviceRow, ReleaseRow, RolloutRow, WipeOrderRow
 from fleet_server.rollouts.terms import FINAL
 from fleet_server.services import alarms, events, roots
 from fleet_server.web import render
@@ -46,6 +46,14 @@ def _overview(session: Session, ctx: Context) -> dict[str, Any]:
         "wipes": [
             {"id": row.id, "device": row.device}
             for row in session.exec(select(WipeOrderRow).where(WipeOrderRow.state == "draft").limit(20))
+        ],
+        "captures": [
+            {"id": row.id, "device": row.device, "model": row.model}
+            for row in session.exec(
+                select(CaptureOrderRow)
+                .where(CaptureOrderRow.state == "draft", col(CaptureOrderRow.not_after) > ctx.clock())
+                .limit(20)
+            )
         ],
         "events": [views.event(row) for row in recent],
         "versions": views.versions(session, shown),

@@ -28,5 +28,5 @@ def listing(request: Request, ctx: Ctx, me: Seen, before: float | None = None) -
 def one(request: Request, digest: str, ctx: Ctx, me: Seen) -> Response:
     """One release, as its signed manifest has it."""
     with ctx.db.read() as session:
-        data = views.release(session, releases.get(session, digest))
+        data = views.release(session, releases.get(session, digest), ctx.clock())
     return render.page(request, "release.html", data, identity=me)

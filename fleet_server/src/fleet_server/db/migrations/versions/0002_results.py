@@ -37,12 +37,12 @@ def upgrade() -> None:
     with op.batch_alter_table("result", schema=None) as batch_op:
         batch_op.create_index("ix_result_device_id", ["device", "id"], unique=False)
         batch_op.create_index("ix_result_model_id", ["model", "id"], unique=False)
-        batch_op.create_index(batch_op.f("ix_result_received"), ["received"], unique=False)
+        batch_op.create_index("ix_result_kind_id", ["kind", "id"], unique=False)
 
 
 def downgrade() -> None:
     with op.batch_alter_table("result", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_result_received"))
+        batch_op.drop_index("ix_result_kind_id")
         batch_op.drop_index("ix_result_model_id")
         batch_op.drop_index("ix_result_device_id")
     op.drop_table("result")
