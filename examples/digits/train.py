@@ -4,8 +4,8 @@
 
 Reads scikit-learn's `load_digits` (1,797 real handwritten digits, 8 x 8 pixels) and writes, for each of v1, v2 and
 v3, `vN-float.onnx`, `vN-int8.onnx` (static int8, QDQ) and `vN-int8.tflite` (static int8 weights and activations), and
-beside them `labels.txt`, `samples.npz` (inputs for golden outputs) and `test_images.npz` (the 450 test images and
-their labels).
+beside them `labels.txt`, `samples.npz` (inputs for golden outputs), `calibration.npz` (inputs for the baseline) and
+`test_images.npz` (the 450 test images and their labels).
 
 All files take `image` float32 [1, 8, 8, 1] (pixel values divided by 16) and give `scores` float32 [1, 10], so that an
 application need not know which of them a device runs.
@@ -35,6 +35,7 @@ SEED = 20261122
 TEST_IMAGES = 450
 CALIBRATION_IMAGES = 200
 GOLDEN_SAMPLES = 4
+BASELINE_IMAGES = 400
 
 
 class SmallNet(nn.Module):
@@ -171,6 +172,7 @@ def main(folder: Path) -> None:
     )
     np.savez_compressed(folder / "test_images.npz", images=test_x, labels=test_y)
     np.savez_compressed(folder / "samples.npz", image=train_x[:GOLDEN_SAMPLES])
+    np.savez_compressed(folder / "calibration.npz", image=train_x[-BASELINE_IMAGES:])
     (folder / "labels.txt").write_text("".join(f"{digit}\n" for digit in range(10)))
 
     for name, kind, epochs in (("v1", SmallNet, 2), ("v2", SmallNet, 40), ("v3", NeedlesslyLargeNet, 40)):

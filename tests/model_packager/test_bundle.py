@@ -21,7 +21,8 @@ def test_a_bundle_holds_models_labels_golden_and_the_promise(fleet: Fleet, digit
         manifest = opened.manifest
     assert (manifest.name, manifest.version, manifest.counter) == ("digits", "1.0.0", 1)
     assert manifest.not_after - manifest.created == 730 * 86400
-    roles = ["labels", "model", "golden", "model", "golden", "labels", "model", "golden"]
+    linux, micro = ["model", "golden", "baseline"], ["labels", "model", "golden"]
+    roles = ["labels", *linux, *linux, *micro]
     assert [payload.role for payload in manifest.payloads] == roles
     for variant, suffix in zip(manifest.variants[:2], ("tflite", "onnx"), strict=True):
         model = DIGITS / "models" / f"v1-int8.{suffix}"

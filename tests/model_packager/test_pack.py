@@ -34,7 +34,7 @@ def test_sizes_around_a_chunk(tmp_path: Path, length: int) -> None:
     assert packed.payload.chunk_count == max(1, -(-length // CHUNK))
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40, deadline=None)
+@settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture], max_examples=40)
 @given(st.binary(max_size=2000), st.integers(1, 400))
 def test_whatever_is_packed_comes_out_again(tmp_path: Path, part: bytes, times: int) -> None:
     packed = roundtrip(part * times, tmp_path)

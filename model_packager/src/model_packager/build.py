@@ -149,7 +149,11 @@ def _fit(recipe: Recipe, one: _Tried, labels: bytes | None) -> Fit:
         raise ModelRefusedError(
             f"{variant.kind}: {len(trial.ops)} different operators; at most {LIMITS.ops} are allowed"
         )
-    lengths = [one.model.length, len(trial.golden), *([] if labels is None else [len(labels)])]
+    lengths = [
+        one.model.length,
+        len(trial.golden),
+        *(len(more) for more in (labels, trial.baseline) if more is not None),
+    ]
     needs = Fit(
         runtime=variant.runtime,
         min_version=trial.min_version,
@@ -187,9 +191,13 @@ def _pack(
         small = one.recipe.micro
         if labels is not None and small not in labels_at:
             labels_at[small] = add(pack.from_bytes("labels", "text", labels, small))
-        model, golden = add(one.model), add(pack.from_bytes("golden", "cbor", one.trial.golden, small))
-        indexes = (model, golden) if labels is None else (labels_at[small], model, golden)
-        variants.append(_variant(recipe, one, needs, indexes))
+        indexes = [] if labels is None else [labels_at[small]]
+        indexes.append(add(one.model))
+        golden = add(pack.from_bytes("golden", "cbor", one.trial.golden, small))
+        indexes.append(golden)
+        if one.trial.baseline is not None:
+            indexes.append(add(pack.from_bytes("baseline", "cbor", one.trial.baseline)))
+        variants.append(_variant(recipe, one, needs, tuple(indexes), golden))
     try:
         manifest = Manifest(
             name=recipe.name,
@@ -205,7 +213,7 @@ def _pack(
     return manifest, packed
 
 
-def _variant(recipe: Recipe, one: _Tried, needs: Fit, indexes: tuple[int, ...]) -> Variant:
+def _variant(recipe: Recipe, one: _Tried, needs: Fit, indexes: tuple[int, ...], golden: int) -> Variant:
     variant, trial = one.recipe, one.trial
     post = recipe.postprocess
     if post is not None and recipe.labels is not None:
@@ -223,7 +231,7 @@ def _variant(recipe: Recipe, one: _Tried, needs: Fit, indexes: tuple[int, ...]) 
             measured_on="" if variant.micro else platform.machine(),  # this is no microcontroller
         ),
         golden=GoldenCheck(
-            payload=indexes[-1], tolerance=tolerance, top1_permille=trial.top1_permille if top1 is None else top1
+            payload=golden, tolerance=tolerance, top1_permille=trial.top1_permille if top1 is None else top1
         ),
     )
 
@@ -281,4 +289,5 @@ def _shown(one: _Tried, variant: Variant) -> dict[str, Any]:
         "spread": trial.spread,
         "tolerance": variant.golden.tolerance,
         "top1_permille": variant.golden.top1_permille,
+        "baseline": trial.baseline is not None,
     }

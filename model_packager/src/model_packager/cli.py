@@ -5,16 +5,15 @@ import contextlib
 import json
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from dunlin_contract import keys as contract_keys
 from dunlin_contract.console import UsageError, run
+from dunlin_contract.cose import Role
 from dunlin_contract.errors import ContractError, SignatureError
-from dunlin_contract.root import OPS_THRESHOLD
-from model_packager import ceremony, files, keyfolder, recipe, show, wipes
-from model_packager.errors import KeyFileError, PackagerError
+from model_packager import ceremony, files, keyfolder, owners, recipe, show, wipes
+from model_packager.errors import PackagerError
 from model_packager.keyfolder import PACKAGER, RELEASE, ROOT_FILE, Passphrase
 from model_packager.progress import Progress, size
 
@@ -241,20 +240,20 @@ def wipe_sign(arguments: argparse.Namespace) -> None:
 
 def _signed(draft: wipes.Draft, arguments: argparse.Namespace) -> bytes:
     """The owner's signature, after they have seen what it is for and agreed."""
-    path: Path = arguments.key
-    key = keyfolder.load_key(path, _passphrase(arguments))
-    root_file = arguments.root or path.with_name(ROOT_FILE)
-    if arguments.root or root_file.exists():
-        keyfolder.require_role(key, path, "ops", keyfolder.read_root(root_file).root)
-    print(wipes.words(draft))
-    print(f"  signer   {path.name}, key {contract_keys.kid(contract_keys.spki(key)).hex()}")
-    print(f"Two different people must sign it; {OPS_THRESHOLD} signatures send it.")
-    if not arguments.yes:
-        if not sys.stdin.isatty():
-            raise KeyFileError("nobody is here to confirm: run it in a terminal, or give --yes after reading the above")
-        if input(f"Type the device's name to sign ({draft.order.device}): ").strip() != draft.order.device:
-            raise PackagerError("not signed")
-    return wipes.sign(draft, key)
+    return owners.signature(draft.payload, Role.WIPE, wipes.words(draft), draft.order.device, arguments)
+
+
+def _capture(command: str) -> Callable[[argparse.Namespace], None]:
+    """A ``packager capture`` command; what it needs is loaded when it runs."""
+
+    def call(arguments: argparse.Namespace) -> None:
+        from model_packager import captures
+
+        {"draft": captures.draft, "sign": captures.sign, "show": captures.show, "cancel": captures.cancel}[command](
+            arguments
+        )
+
+    return call
 
 
 @contextlib.contextmanager
@@ -302,15 +301,51 @@ def _parser() -> argparse.ArgumentParser:
     _add_bundle_commands(commands)
     wipe = commands.add_parser("wipe", help="sign a wipe order").add_subparsers(required=True, metavar="COMMAND")
     sign = wipe.add_parser("sign", help="say in words what an order erases, and sign it")
-    sign.add_argument("order", metavar="ORDER", help="the order's address (https://SERVER/wipes/NUMBER) or a file")
+    _with_signing(sign, "wipes")
+    sign.set_defaults(call=wipe_sign)
+    _add_capture_commands(commands)
+    return parser
+
+
+def _with_signing(sign: argparse.ArgumentParser, what: str) -> None:
+    sign.add_argument("order", metavar="ORDER", help=f"the order's address (https://SERVER/{what}/NUMBER) or a file")
     sign.add_argument("--key", type=Path, required=True, metavar="FILE", help="your ops key, such as ops-1.pem")
     sign.add_argument("--root", type=Path, metavar="FILE", help="root that names the ops keys (root.cose by the key)")
     sign.add_argument("--yes", action="store_true", help="do not ask")
     sign.add_argument("--out", type=Path, metavar="FILE", help="write the signature here instead of sending it")
     _with_passphrase(sign)
     _with_server(sign)
-    sign.set_defaults(call=wipe_sign)
-    return parser
+
+
+def _add_capture_commands(commands: Any) -> None:
+    what = "order that a device keeps some requests of a model, and sends them"
+    capture = commands.add_parser("capture", help=what).add_subparsers(required=True, metavar="COMMAND")
+    draft = capture.add_parser("draft", help="have the server write an order down, for two owners to sign")
+    draft.add_argument("--server", required=True, metavar="URL")
+    draft.add_argument("--device", required=True, metavar="NAME")
+    draft.add_argument("--model", required=True, metavar="NAME")
+    draft.add_argument("--random", type=int, default=0, metavar="PERMILLE", help="of all requests, at random")
+    close = "those whose two largest outputs are less apart, of the larger"
+    draft.add_argument("--margin", type=int, default=0, metavar="PERMILLE", help=close)
+    draft.add_argument("--disagreement", action="store_true", help="those that a candidate on trial answers otherwise")
+    draft.add_argument(
+        "--class", type=int, action="append", default=[], dest="classes", metavar="N", help="whose largest output is it"
+    )
+    draft.add_argument("--per-day", type=int, required=True, metavar="N", help="at most so many in 24 hours")
+    draft.add_argument("--days", type=int, required=True, metavar="N", help="how long the order holds")
+    _with_server(draft)
+    draft.set_defaults(call=_capture("draft"))
+    sign = capture.add_parser("sign", help="say in words what an order keeps, and sign it")
+    _with_signing(sign, "captures")
+    sign.set_defaults(call=_capture("sign"))
+    for name, said in (
+        ("show", "what an order keeps, and how it stands"),
+        ("cancel", "drop a draft, or end what was sent"),
+    ):
+        parser = capture.add_parser(name, help=said)
+        parser.add_argument("order", metavar="ADDRESS", help="https://SERVER/captures/NUMBER")
+        _with_server(parser)
+        parser.set_defaults(call=_capture(name))
 
 
 def _add_key_commands(commands: Any) -> None:

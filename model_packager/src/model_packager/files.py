@@ -52,4 +52,4 @@ def refused(path: Path, error: OSError) -> OutputError:
     """What an operating-system error means to the person who wanted ``path``."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return OutputError(f"{path}: the disk is full: free some space, or write elsewhere; nothing was left behind")
-    return OutputError(f"{path} cannot be written: {error.strerror}; choose another place by --out")
+    return OutputError(f"{path} cannot be written: {error.strerror}; choose another place")

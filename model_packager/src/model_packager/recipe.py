@@ -24,6 +24,8 @@ KINDS = (
 DEFAULT_VALID_DAYS = 730
 DEFAULT_GOLDEN_SAMPLES = 16
 MICRO_GOLDEN_SAMPLES = 4
+DEFAULT_BINS = 10
+"""Tenths, as is usual for the population stability index."""
 MICRO_GOLDEN_BYTES = 65536
 """Unless a microcontroller's variant asks for more: golden samples lie in the flash that the model needs."""
 _LEAST_STD, _MOST_MEAN = 1e-9, 1e30
@@ -43,6 +45,19 @@ class Golden:
 
 
 @dataclass(frozen=True, slots=True)
+class BaselineRecipe:
+    """What devices are to compare their requests with. ``classes``: the first output is one score a class.
+
+    ``softmax``: the scores become confidences by softmax.
+    """
+
+    samples: Path
+    bins: int
+    classes: bool
+    softmax: bool
+
+
+@dataclass(frozen=True, slots=True)
 class VariantRecipe:
     """One variant to build. Paths are absolute; ``p95_us`` in microseconds; ``min_version`` None: derived.
 
@@ -56,6 +71,7 @@ class VariantRecipe:
     p95_us: int
     memory_bytes: int
     golden: Golden
+    baseline: BaselineRecipe | None
     hardware: tuple[str, ...]
     min_version: tuple[int, int, int] | None
     boards: tuple[Board, ...] = ()
@@ -186,6 +202,7 @@ class _Reader:
             p95_us=round(self._check.real(budget, "p95_ms", 0.001, 4e6) * 1000),
             memory_bytes=round(self._check.real(budget, "memory_mb", 0, 1e8) * 1e6) if "memory_mb" in budget else 0,
             golden=golden,
+            baseline=self._baseline(table, one, runtime),
             hardware=boards.hardware(self._check, hardware),
             min_version=self._min_version(one.get("min_version")),
             boards=found,
@@ -201,6 +218,26 @@ class _Reader:
         tolerance = self._check.real(table, "tolerance", 0, 1e30) if "tolerance" in table else None
         top1 = self._check.number(table, "top1_permille", 0, 1000) if "top1_permille" in table else None
         return Golden(count, tolerance, top1)
+
+    def _baseline(self, table: dict[str, Any], one: dict[str, Any], runtime: str) -> BaselineRecipe | None:
+        wanted = {**table.get("baseline", {}), **one.get("baseline", {})}
+        if runtime == MICRO_RUNTIME:
+            if "baseline" in one:
+                self._check.fail(
+                    "baseline is not for microcontrollers: they count nothing of their requests", "baseline"
+                )
+            return None
+        if not wanted:
+            return None
+        if "samples" not in wanted:
+            self._check.fail("baseline.samples is missing: name inputs (.npz or .npy) as they should be", "baseline")
+        post = self._postprocess(table.get("postprocess"), "labels" in table)
+        return BaselineRecipe(
+            samples=self._check.file(wanted["samples"], "samples"),
+            bins=self._check.number(wanted, "bins", 2, LIMITS.bins) if "bins" in wanted else DEFAULT_BINS,
+            classes=post is not None,
+            softmax=post is not None and post.softmax,
+        )
 
     def _preprocess(self, table: dict[str, Any] | None) -> Preprocess | None:
         if table is None:

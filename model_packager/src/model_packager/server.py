@@ -1,7 +1,7 @@
-"""The fleet server as the packager sees it: four requests, each failure one clear line."""
+"""The fleet server as the packager sees it: a few requests, each failure one clear line."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NoReturn, Self
@@ -117,6 +117,23 @@ class Server:
         """Hand in one signature of a wipe order. Raises ServerError."""
         headers = {"Content-Type": "application/cbor"}
         return self._json("POST", f"/api/v1/wipes/{number}/signatures", content=signature, headers=headers)
+
+    def draft_capture(self, order: Mapping[str, object]) -> dict[str, Any]:
+        """Have a capture order written down for its owners to sign. Raises ServerError."""
+        return self._json("POST", "/api/v1/captures", json=order)
+
+    def capture(self, number: str) -> dict[str, Any]:
+        """A capture order and how it stands. Raises ServerError."""
+        return self._json("GET", f"/api/v1/captures/{number}")
+
+    def sign_capture(self, number: str, signature: bytes) -> dict[str, Any]:
+        """Hand in one signature of a capture order. Raises ServerError."""
+        headers = {"Content-Type": "application/cbor"}
+        return self._json("POST", f"/api/v1/captures/{number}/signatures", content=signature, headers=headers)
+
+    def cancel_capture(self, number: str) -> dict[str, Any]:
+        """Drop a capture order, or end it. Raises ServerError."""
+        return self._json("DELETE", f"/api/v1/captures/{number}")
 
     def _json(self, method: str, path: str, **options: Any) -> dict[str, Any]:
         response = self._send(method, path, **options)

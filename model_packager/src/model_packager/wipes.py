@@ -6,10 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from dunlin_contract import cose
-from dunlin_contract.cose import Role
 from dunlin_contract.errors import ContractError
-from dunlin_contract.keys import PrivateKey
 from dunlin_contract.limits import LIMITS
 from dunlin_contract.wipe import WipeOrder
 from model_packager.errors import PackagerError
@@ -76,8 +73,3 @@ def words(draft: Draft) -> str:
             f"  digest   {hashlib.sha256(draft.payload).hexdigest()}",
         ]
     )
-
-
-def sign(draft: Draft, key: PrivateKey) -> bytes:
-    """One COSE_Signature; the server puts two together."""
-    return cose.signature(draft.payload, key, Role.WIPE)

@@ -13,12 +13,14 @@ VOCABULARY: Vocabulary = {
         "samples": str,
         "budget": dict,
         "golden": dict,
+        "baseline": dict,
         "preprocess": dict,
         "postprocess": dict,
         "variant": list,
     },
     "budget": {"p95_ms": NUMBER, "memory_mb": NUMBER},
     "golden": {"samples": int, "tolerance": NUMBER, "top1_permille": int},
+    "baseline": {"samples": str, "bins": int},
     "preprocess": {"height": int, "width": int, "layout": str, "color": str, "mean": list, "std": list},
     "postprocess": {"softmax": bool, "top_k": int},
     "variant": {
@@ -31,6 +33,7 @@ VOCABULARY: Vocabulary = {
         "min_version": str,
         "budget": dict,
         "golden": dict,
+        "baseline": dict,
     },
     "board": {"hardware": str, "arena_kib": NUMBER, "slot_kib": NUMBER},
 }

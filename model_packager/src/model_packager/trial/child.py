@@ -18,6 +18,7 @@ from dunlin_contract import cbor
 from dunlin_contract.golden import Golden, Sample, TensorData
 from dunlin_contract.manifest import Io, Tensor
 from model_packager.trial import measure, samples
+from model_packager.trial.baseline import Measuring
 from model_packager.trial.describe import check_format, describe
 from model_packager.trial.runtimes import Array, RefusedError, Session, load, one_line
 
@@ -26,6 +27,9 @@ _LATENCY_RUNS = range(5, 300)
 """At least and at most so many."""
 _LATENCY_SECONDS = 1.0
 _REQUEST_BYTES = 65536
+_BASELINE_SAMPLES = 4096
+_FEW = 20
+"""Samples a bin under which a baseline's own chance shows in every comparison with it."""
 
 
 def _peak_memory() -> int:
@@ -88,8 +92,21 @@ def _other_outputs(runtime: str, path: str, sets: list[list[Array]]) -> list[lis
         return None
 
 
+def _baseline(session: Session, wanted: dict[str, Any]) -> tuple[bytes, list[str]]:
+    """The encoded baseline, and what people should know of it."""
+    given = samples.load(Path(wanted["samples"]), session.io.inputs, _BASELINE_SAMPLES)
+    measuring = Measuring(session.io, wanted["classes"], wanted["softmax"])
+    for inputs in given:
+        measuring.add(inputs, session.run(inputs))
+    found = measuring.result(wanted["bins"])
+    few = len(given) < _FEW * wanted["bins"]
+    note = f"the baseline has only {len(given)} samples: give at least {_FEW * wanted['bins']}, or fewer bins"
+    return found.to_bytes(), [note] if few else []
+
+
 def attempt(request: dict[str, Any]) -> dict[str, Any]:
-    """Try a model as the request says: ``runtime``, ``model``, ``samples``, ``count``, ``most_bytes``, ``quantized``.
+    """Try a model as the request says: ``runtime``, ``model``, ``samples``, ``count``, ``most_bytes``, ``quantized``,
+    and if wanted ``baseline``: ``samples``, ``bins``, ``classes``, ``softmax``.
 
     Raises:
         RefusedError: why model or samples are refused.
@@ -111,6 +128,14 @@ def attempt(request: dict[str, Any]) -> dict[str, Any]:
     memory = _peak_memory()  # before the comparison, which loads the model again
     ops, min_version = describe(runtime, Path(path))
     others = _other_outputs(runtime, path, sets)
+    notes = list(session.notes)
+    baseline = None
+    if request["baseline"] is not None:
+        try:
+            baseline, more = _baseline(session, request["baseline"])
+        except RefusedError as error:
+            return {"sample_error": str(error)}
+        notes += more
     spread = measure.spread(outputs, others) if others is not None else 0.0
     tolerance = measure.tolerance(outputs, spread, request["quantized"])
     return {
@@ -128,7 +153,8 @@ def attempt(request: dict[str, Any]) -> dict[str, Any]:
         "p95_us": measure.percentile(times, 0.95),
         "memory_bytes": memory,
         "arena_bytes": session.arena_bytes,
-        "notes": list(session.notes),
+        "notes": notes,
+        "baseline": baseline,
     }
 
 

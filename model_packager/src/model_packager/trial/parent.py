@@ -7,10 +7,11 @@ import subprocess
 import sys
 import tempfile
 import threading
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import IO, Any
 
 from dunlin_contract import cbor
+from dunlin_contract.drift import Baseline
 from dunlin_contract.errors import ContractError
 from dunlin_contract.fit import Op
 from dunlin_contract.golden import Golden
@@ -26,7 +27,7 @@ _CHILD = (sys.executable, "-P", "-m", "model_packager.trial.child")
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What a run of the model showed. ``golden`` is the encoded payload; ``min_version`` as it goes into the fit.
+    """What a run of the model showed. ``golden``, ``baseline``: encoded payloads; ``min_version``: as in the fit.
 
     ``samples`` are recorded, of ``given`` ones; ``arena_bytes`` as measured; ``notes`` are for people.
     """
@@ -46,6 +47,7 @@ class Trial:
     given: int
     arena_bytes: int
     notes: tuple[str, ...]
+    baseline: bytes | None
 
 
 def run(variant: VariantRecipe, timeout_s: float) -> Trial:
@@ -68,7 +70,10 @@ def run(variant: VariantRecipe, timeout_s: float) -> Trial:
         "count": variant.golden.samples,
         "most_bytes": variant.golden.most_bytes,
         "quantized": variant.kind.endswith("int8"),
+        "baseline": None,
     }
+    if variant.baseline is not None:
+        request["baseline"] = asdict(variant.baseline) | {"samples": str(variant.baseline.samples)}
     answer = _read_answer(variant, _spawn(variant, cbor.encode(request), timeout_s))
     if "sample_error" in answer:
         raise SampleError(answer["sample_error"])
@@ -82,6 +87,7 @@ def _trial(variant: VariantRecipe, answer: dict[str, Any]) -> Trial:
     try:
         ops = tuple(Op.from_cbor({0: opcode, 1: version}) for opcode, version in answer["ops"])
         Golden.from_bytes(answer["golden"])
+        baseline = None if answer["baseline"] is None else Baseline.from_bytes(answer["baseline"]).to_bytes()
         tried = _numbers(answer["runtime_version"])
         return Trial(
             io=Io.from_cbor(answer["io"]),
@@ -99,6 +105,7 @@ def _trial(variant: VariantRecipe, answer: dict[str, Any]) -> Trial:
             given=int(answer["given"]),
             arena_bytes=int(answer["arena_bytes"]),
             notes=tuple(map(str, answer["notes"])),
+            baseline=baseline,
         )
     except ContractError as error:
         raise ModelRefusedError(f"{variant.kind}: {variant.model.name} is refused: {error}") from None
