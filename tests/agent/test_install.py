@@ -176,3 +176,18 @@ def test_removing_a_package_takes_what_python_compiled_of_it_and_no_more(tmp_pat
     assert not (ours / "__pycache__").exists()
     assert others.exists()
     assert all(path.exists() for path in listed)
+
+
+@pytest.mark.parametrize(("script", "action"), [("postinst", "configure"), ("postrm", "remove")])
+def test_an_agent_that_gains_or_loses_a_runtime_is_restarted_once(tmp_path: Path, script: str, action: str) -> None:
+    """And one that is gone by then is no reason to fail."""
+    told, systemd = tmp_path / "told", tmp_path / "systemd"
+    systemd.mkdir()
+    systemctl = tmp_path / "systemctl"
+    systemctl.write_text(f'#!/bin/sh\necho "$@" >> {told}\n[ {script} = postinst ] || exit 5\n')
+    systemctl.chmod(0o755)
+    text = (PACKAGING / "deb" / "fleet-agent-onnx" / script).read_text()
+    text = text.replace("/run/systemd/system", str(systemd)).replace("/usr/lib/fleet-agent/bin/python3", "true")
+    for words in (["upgrade"], [action]):
+        subprocess.run(["sh", "-c", text, "sh", *words], env={"PATH": f"{tmp_path}:/usr/bin:/bin"}, check=True)
+    assert told.read_text() == "try-restart fleet-agent\n"
