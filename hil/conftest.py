@@ -16,7 +16,7 @@ from hil.targets.linux import LinuxTarget
 from hil.targets.make import board_target
 
 INVENTORY = Path(__file__).parent / "inventory.yaml"
-LINUX = "test_linux.py"
+LINUX = ("test_linux.py", "test_jetson.py")
 SCENARIO_S = 1800
 """A scenario's own waits end before this; an emulated board on a busy machine is slow."""
 
@@ -58,7 +58,7 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     """Scenarios for kinds of targets that this run has none of."""
     if collection_path.parent != Path(__file__).parent or not collection_path.name.startswith("test_"):
         return None
-    there = config.stash[CHOSEN].linux if collection_path.name == LINUX else config.stash[CHOSEN].boards
+    there = config.stash[CHOSEN].linux if collection_path.name in LINUX else config.stash[CHOSEN].boards
     return None if there else True
 
 

@@ -143,6 +143,9 @@ class Rig:
         """By the gateway's command and a fresh claim token, as an operator does it."""
         there = self.line.wait(lambda heard: any(not one.enrolled for one in heard.hellos), 60 * self.board.patience)
         assert there, "no board that is not enrolled says hello"
+        if not self.line.heard.hellos[-1].enrolled:
+            # The gateway may still believe in the board that was on this line before.
+            self.wait("the gateway hears it, too", lambda: not self._line()["enrolled"])
         self.fleet.enrol_child(
             self.world.gateway, self.line.address, self.device, tags=tags, timeout_s=120 * self.board.patience
         )
@@ -152,6 +155,10 @@ class Rig:
         # The server's next directive must be newer than a forged one, which it learns of from the board's report.
         self.wait("the server has heard of the forged directive", lambda: self.known()["heard"]["seq"] >= self._forged)
         return self.fleet.roll_out(release, selector={"devices": [self.device]})
+
+    def _line(self) -> dict[str, Any]:
+        """What the gateway says of the board's line."""
+        return next(one for one in self.world.gateway.status()["lines"] if one["line"] == self.line.address)
 
     def abort(self, rollout: str) -> None:
         """End a rollout that failed."""

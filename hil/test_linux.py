@@ -44,11 +44,11 @@ class Questions:
 class Agent:
     """A device on the other machine, in the world of the run."""
 
-    def __init__(self, world: World, device: LinuxDevice) -> None:
+    def __init__(self, world: World, device: LinuxDevice, v1: str, v2: str) -> None:
         self.world = world
         self.fleet = world.fleet
         self.device = device
-        self.v1, self.v2 = (world.release(release(world, number)) for number in (1, 2))
+        self.v1, self.v2 = v1, v2
 
     def roll_out(self, release: str) -> str:
         return self.fleet.roll_out(release, selector={"devices": [self.device.name]})
@@ -85,7 +85,7 @@ def agent(world: World, linux: LinuxTarget) -> Iterator[Agent]:
     try:
         device.enrol()
         device.start()
-        agent = Agent(world, device)
+        agent = Agent(world, device, *(world.release(release(world, number)) for number in (1, 2)))
         wait_until(f"{device.name} is online", lambda: agent.fleet.api.get(f"/devices/{device.name}")["online"])
         rollout = agent.roll_out(agent.v1)
         agent.serves(agent.v1)

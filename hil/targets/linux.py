@@ -27,6 +27,11 @@ class LinuxTarget:
         """A device on it that was never enrolled, off."""
         return LinuxDevice(self.entry, device, fleet, runtimes)
 
+    def has(self, path: str) -> bool:
+        """Whether a file is there."""
+        line = f"[ -e {path} ] && echo yes || echo no"
+        return run([*shlex.split(self.entry.ssh), *BATCH, self.entry.host, line], timeout_s=COMMAND_S).strip() == "yes"
+
 
 class LinuxDevice:
     """An agent there."""
@@ -52,6 +57,10 @@ class LinuxDevice:
         self._there(f"mkdir -p {self._folder}")
         options = f"--state-dir {self._folder} --id {self.name} --token-file -"
         self._there(f"{self._entry.agent} enroll {options}", stdin=self._fleet.claim_token())
+
+    def configure(self, text: str) -> None:
+        """Its owner's decisions, from the next start on."""
+        self._there(f"cat >{self._folder}/agent.toml", stdin=text)
 
     def start(self) -> None:
         """Start the agent in a session of its own, so that nothing of it outlives a kill of that."""

@@ -17,7 +17,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from dunlin_contract import cose, envelopes, hpke, keys, merkle, topics
+from dunlin_contract.capture import CaptureOrder
 from dunlin_contract.cose import Role
 from dunlin_contract.directive import Desired, Directive, Lease, Trial
 from dunlin_contract.event import Ack, Event
@@ -80,6 +81,7 @@ QUICK = Settings(
 """Probation lasts as long as five requests take: no test waits for a clock."""
 DAY_S = 86_400
 CHUNK_LOG2 = 12
+_FORMATS = {"onnxruntime": "onnx", "litert": "tflite", "tflm": "tflm"}
 
 
 def sha256(data: bytes) -> bytes:
@@ -363,15 +365,20 @@ class Fleet:
         not_after: int | None = None,
         memory_bytes: int = 0,
         labels: bytes | None = None,
+        lean: bytes | None = None,
+        baseline: bytes | None = None,
     ) -> Release:
-        """Build and sign a release whose model adds ``amount``."""
+        """Build and sign a release whose model adds ``amount``; ``lean``: the model of a variant that is cheaper."""
         model = model or adding(amount, ballast=ballast)
         golden_bytes = (golden or samples(model, [[1, 2, 3, 4], [0, 0, 0, 0]])).to_bytes()
         cek = secrets.token_bytes(32)
         payloads, leaves, chunks = [], [], {}
         micro = runtime == "tflm"
-        contents = [("model", "tflm" if micro else "onnx", model), ("golden", "cbor", golden_bytes)]
+        contents = [("model", _FORMATS[runtime], model), ("golden", "cbor", golden_bytes)]
         contents += [] if labels is None else [("labels", "text", labels)]
+        contents += [] if baseline is None else [("baseline", "cbor", baseline)]
+        own_payloads = tuple(range(len(contents)))
+        contents += [] if lean is None else [("model", "onnx", lean)]
         for role, fmt, data in contents:
             payload_id = secrets.token_bytes(16)
             cipher = ChunkCipher(cek, payload_id, CHUNK_LOG2)
@@ -412,10 +419,15 @@ class Fleet:
                 outputs=(Tensor(name="y", **tensor),),
                 postprocess=None if labels is None else Postprocess(softmax=False, top_k=1, labels=2),
             ),
-            payloads=tuple(range(len(payloads))),
+            payloads=own_payloads,
             budget=Budget(p95_us=budget_us),
             golden=GoldenCheck(payload=1, tolerance=1e-5, top1_permille=0),
         )
+        variants = [variant]
+        if lean is not None:
+            cheap = Budget(p95_us=budget_us // 2)
+            others = (*own_payloads[1:], len(payloads) - 1)
+            variants.append(replace(variant, kind="onnx-lean", payloads=others, budget=cheap))
         now = int(time.time())
         manifest = Manifest(
             name=name,
@@ -423,7 +435,7 @@ class Fleet:
             counter=counter,
             created=now - 2 * DAY_S,
             not_after=not_after or now + 365 * DAY_S,
-            variants=(variant,),
+            variants=tuple(variants),
             payloads=tuple(payloads),
         )
         data = manifest.to_bytes()
@@ -447,6 +459,7 @@ class Fleet:
         signer: keys.PrivateKey | None = None,
         grants: Mapping[str, bytes] | None = None,
         trials: Mapping[Release, tuple[str, int]] | None = None,
+        captures: Mapping[str, bytes] | None = None,
         publish: bool = True,
     ) -> bytes:
         """Make a directive and publish it; returns its envelope."""
@@ -481,6 +494,7 @@ class Fleet:
                 for release, (mode, share) in (trials or {}).items()
             }
             or NO_ENTRIES,
+            captures=captures or NO_ENTRIES,
         )
         envelope = cose.sign1(directive.to_bytes(), signer or self.signers.director, Role.DIRECTIVE)
         if publish:
@@ -490,6 +504,14 @@ class Fleet:
     def grant(self, release: Release) -> bytes:
         kem = keys.spki(FileKeystore(Paths(self.state)).kem())
         return hpke.seal_cek(release.cek, kem, release.digest, self.device)
+
+    def capture_order(
+        self, model: str = "adder", *, signers: Sequence[keys.PrivateKey] | None = None, **policy: Any
+    ) -> bytes:
+        now = int(time.time())
+        usual = {"device": self.device, "issued": now, "not_after": now + DAY_S, "per_day": 100}
+        order = CaptureOrder(order_id=secrets.token_bytes(16), model=model, **(usual | policy))
+        return cose.sign(order.to_bytes(), list(signers if signers is not None else self.signers.ops), Role.CAPTURE)
 
     def wipe_order(self, *models: str, signers: Sequence[keys.PrivateKey] | None = None) -> bytes:
         order = WipeOrder(

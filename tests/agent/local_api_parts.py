@@ -71,11 +71,20 @@ class Worker(Process):
         self.data, self._theirs = socket.socketpair()
 
     def load(
-        self, model: Path | bytes, runtime: str, io: Io, threads: int = 1, labels: bytes | None = None, **more: object
+        self,
+        model: Path | bytes,
+        runtime: str,
+        io: Io,
+        threads: int = 1,
+        labels: bytes | None = None,
+        baseline: bytes | None = None,
+        **more: object,
     ) -> dict[str, Any]:
         """Load; returns the worker's answer."""
         fds = [memfd(model if isinstance(model, bytes) else model.read_bytes())]
-        fds += [] if labels is None else [memfd(labels)]
+        beside = {"labels": labels, "baseline": baseline}
+        extra = [name for name, content in beside.items() if content is not None]
+        fds += [memfd(content) for content in beside.values() if content is not None]
         order = {
             "do": "load",
             "runtime": runtime,
@@ -83,6 +92,7 @@ class Worker(Process):
             "threads": threads,
             "cpus": [],
             "delegate": "cpu",
+            "extra": extra,
         }
         self.send((fds[0], self._theirs.fileno(), *fds[1:]), **(order | more))
         ipc.close_all(fds)

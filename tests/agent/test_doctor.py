@@ -268,6 +268,22 @@ def test_cameras_and_folders_of_agent_toml(tmp_path: Path) -> None:
     assert not [what for what in whats if "spool" in what]
 
 
+def test_every_table_of_agent_toml_is_looked_at(tmp_path: Path) -> None:
+    path = tmp_path / "agent.toml"
+    tables = {
+        "[api]\nqueued_requests = 0": "queued_requests",
+        "[worker]\nthreads = 0": "threads",
+        "[results]\nmost_mb = 0": "most_mb",
+        '[capture]\nkinds = ["all"]': "kinds",
+        '[carriers]\nusb = "stick"': "usb",
+    }
+    for text, word in tables.items():
+        path.write_text(text)
+        found = only(settings.look(about(tmp_path, words=file.read(path), root=tmp_path)))
+        assert found.verdict == "fail"
+        assert word in found.why
+
+
 def test_a_broker_that_is_away_or_another(fleet: Fleet) -> None:
     here = about(fleet.state, enrolment=identity.enrolled(Paths(fleet.state)))
     assert here.enrolment is not None

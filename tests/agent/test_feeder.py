@@ -33,6 +33,7 @@ from fleet_agent.feeder.sinks import FileSink, FleetSink, MqttSink
 
 REQUEST = json.dumps({"inputs": [{"name": "x", "datatype": "FP32", "shape": [1, 4], "data": [1, 2, 3, 4]}]}).encode()
 JPEG = b"\xff\xd8\xff\xe0picture"
+RELEASE = b"\5" * 32
 
 
 # The local API, and a server to pull from.
@@ -62,6 +63,7 @@ def handler(api: Api) -> type[http.server.BaseHTTPRequestHandler]:
 
         def _answer(self, body: bytes) -> None:
             self.send_response(api.status)
+            self.send_header("dunlin-release", RELEASE.hex())
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
@@ -98,7 +100,7 @@ def _model(tmp_path: Path) -> Iterator[Model]:
 def test_a_picture_is_asked_about_and_its_predictions_are_tensors(api: Api, model: Model) -> None:
     answer = model.ask(JPEG)
     assert api.asked == [("/predict/m", "image/jpeg", JPEG)]
-    assert (answer.model, answer.version) == ("m", "1.0")
+    assert (answer.model, answer.version, answer.release) == ("m", "1.0", RELEASE)
     index, score = answer.tensors()
     assert (index.name, index.dtype, index.shape, index.data) == ("index", "int32", (2,), struct.pack("<2i", 3, 1))
     assert struct.unpack("<2f", score.data)[0] == 0.75
@@ -192,7 +194,9 @@ class Time:
         self.now += seconds
 
 
-def runner(model: Model, given: Any, *holes: Sinkhole, **more: Any) -> tuple[Runner, list[dict[str, object]], Time]:
+def runner(
+    model: Model, given: Any, *holes: Sinkhole, troubled: bool = False, **more: Any
+) -> tuple[Runner, list[dict[str, object]], Time]:
     said: list[dict[str, object]] = []
     time = Time()
 
@@ -201,7 +205,7 @@ def runner(model: Model, given: Any, *holes: Sinkhole, **more: Any) -> tuple[Run
             said.append({key: value for key, value in body.items() if key != "source"})
 
     source = Source("s", "folder", "m", **more)
-    return Runner(source, given, model, holes, say, time.wait, lambda: time.now), said, time
+    return Runner(source, given, model, holes, say, time.wait, lambda: time.now, troubled=troubled), said, time
 
 
 def given(name: str, data: bytes = JPEG, done: Callable[[], None] = lambda: None) -> Input:
@@ -261,6 +265,22 @@ def test_a_source_that_goes_away_is_told_once(api: Api, model: Model) -> None:
     assert said == [{"is": "trouble", "text": "camera gives no pictures"}, {"is": "fine"}]
     assert hole.took == ["a"]
     assert time.now > 5
+
+
+def test_trouble_that_an_earlier_process_told_of_is_ended_not_told_again(api: Api, model: Model) -> None:
+    run, said, _ = runner(model, Given(SourceError("gone"), None), troubled=True)
+    run.round()
+    assert said == []
+    run.round()
+    assert said == [{"is": "fine"}]
+
+
+def test_in_trouble_a_better_sandbox_is_asked_for(api: Api, model: Model) -> None:
+    run, _, _ = runner(model, Given(given("a"), given("b.txt", b"hello"), SourceError("gone")))
+    asked: list[int] = []
+    run.renew = lambda: asked.append(run.counts.answered + run.counts.lost)
+    run.round()
+    assert asked == [2, 2]  # after the first, none
 
 
 def test_a_fault_in_one_source_is_told_and_passes(api: Api, model: Model) -> None:
@@ -545,7 +565,7 @@ def test_a_real_camera_gives_jpegs_and_its_end_is_told(tmp_path: Path) -> None:
 
 # Sinks.
 
-ANSWER = Answer("m", "1.0", {"predictions": [{"label": "cat", "index": 3, "score": 0.5}]})
+ANSWER = Answer("m", "1.0", RELEASE, {"predictions": [{"label": "cat", "index": 3, "score": 0.5}]})
 
 
 def test_a_file_has_a_line_for_each_result_and_is_rotated(tmp_path: Path) -> None:
@@ -582,15 +602,14 @@ def test_a_full_disk_leaves_no_half_line(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_the_fleet_gets_tensors_and_no_names_of_files(tmp_path: Path) -> None:
-    kept: list[tuple[Result, int, str]] = []
+    kept: list[tuple[Result, int]] = []
     FleetSink(7, lambda *one: kept.append(one)).put("door", "john.jpg", ANSWER)
-    ((result, priority, version),) = kept
-    assert (result.model, result.source, priority, version) == ("m", "door", 7, "1.0")
+    ((result, priority),) = kept
+    assert (result.model, result.release, result.source, priority) == ("m", RELEASE, "door", 7)
     assert [tensor.name for tensor in result.outputs] == ["index", "score"]
     assert b"john" not in result.to_bytes()
-    long = Answer(
-        "m", "1.0", {"outputs": [{"name": "y", "datatype": "UINT8", "shape": [300_000], "data": [0] * 300_000}]}
-    )
+    outputs = [{"name": "y", "datatype": "UINT8", "shape": [300_000], "data": [0] * 300_000}]
+    long = Answer("m", "1.0", RELEASE, {"outputs": outputs})
     with pytest.raises(NeverError, match="the fleet takes 262144"):
         FleetSink(7, lambda *_: None).put("door", "a", long)
 

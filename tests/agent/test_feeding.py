@@ -57,11 +57,11 @@ class Desk:
         def tell(_: str, __: str, text: str) -> None:
             self.told.append(text)
 
-        def release_of(_: str, version: str) -> bytes | None:
-            return RELEASE if version == "1.0" else None
+        def holds(model: str, release: bytes) -> bool:
+            return (model, release) == ("m", RELEASE)
 
         loop, results = cast(Loop, self), cast(Results, self)
-        self.feeding = Feeding(loop, sources, Path("/run/api.sock"), results, release_of, tell)
+        self.feeding = Feeding(loop, sources, Path("/run/api.sock"), results, holds, tell)
         self.feeding.start()
 
     def _child(self, *arguments: Any) -> Process:
@@ -137,7 +137,7 @@ def test_trouble_and_its_end_are_told_and_what_flaps_is_not(monkeypatch: pytest.
 
 def result(**more: object) -> Result:
     tensor = TensorData(name="y", dtype="uint8", shape=(1,), data=b"\1")
-    values: dict[str, object] = {"kind": "result", "model": "m", "release": bytes(32), "outputs": (tensor,)}
+    values: dict[str, object] = {"kind": "result", "model": "m", "release": RELEASE, "outputs": (tensor,)}
     values |= {"source": "spool"}
     return Result(stream=bytes(16), n=1, time_s=0, uptime_s=0, **(values | more))  # type: ignore[arg-type]
 
@@ -145,7 +145,7 @@ def result(**more: object) -> Result:
 def hand_in(process: Process, data: bytes, **body: object) -> None:
     fd = os.memfd_create("result")
     os.write(fd, data)
-    process.receive(ipc.Message({"is": "result", "id": 4, "priority": 3, "version": "1.0", **body}, [fd]))
+    process.receive(ipc.Message({"is": "result", "id": 4, "priority": 3, **body}, [fd]))
     with pytest.raises(OSError, match="Bad file"):
         os.fstat(fd)
 
@@ -186,7 +186,8 @@ def test_the_answer_to_a_process_that_died_is_not_given_to_its_successor(monkeyp
     ("data", "body"),
     [
         (b"rubbish", {}),
-        (result().to_bytes(), {"version": "9.9"}),
+        (result(release=bytes(32)).to_bytes(), {}),
+        (result(model="other").to_bytes(), {}),
         (result().to_bytes(), {"priority": 10}),
         (result(kind="gap", model=None, release=None, outputs=(), source="", first=1).to_bytes(), {}),
     ],
@@ -204,3 +205,20 @@ def test_what_a_feeder_says_is_not_believed_of_others(monkeypatch: pytest.Monkey
     desk.processes[0].say(**{"is": "trouble", "source": "door", "text": "x"})
     desk.processes[0].say(what="is this")
     assert desk.told == []
+
+
+def test_a_process_that_asks_for_it_begins_again_and_no_trouble_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    desk = Desk(monkeypatch, *OTHERS)
+    (first,) = desk.processes
+    first.say(**{"is": "confined", "tier": "landlock+seccomp"})
+    first.say(**{"is": "trouble", "source": "spool", "text": "the folder is away"})
+    first.say(**{"is": "again"})
+    desk.forward(5)
+    (_, second) = desk.processes
+    assert first.closed
+    assert (first.sent[0]["troubled"], second.sent[0]["troubled"]) == ([], ["spool"])
+    assert desk.feeding.states["spool"]["sandbox"] == "landlock+seccomp"
+    assert desk.feeding.states["spool"]["trouble"] == "the folder is away"
+    second.say(**{"is": "fine", "source": "spool"})
+    assert desk.feeding.states["spool"]["trouble"] == ""
+    assert desk.told == ["source spool: the folder is away", "source spool: goes on"]

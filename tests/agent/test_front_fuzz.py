@@ -83,7 +83,7 @@ def outputs(io: Io) -> list[Tensor]:
 @given(request=REQUESTS, tail=st.binary(max_size=40), io=st.sampled_from([ADD_IO, PAIR_IO]))
 def test_requests(memory: Memory, request: dict[str, Any], tail: bytes, io: Io) -> None:
     head = json.dumps(request).encode()
-    worker = SimpleNamespace(io=io, model="m", version="1", labels=("one",))
+    worker = SimpleNamespace(io=io, model="m", version="1", header=b"", labels=("one",))
     with suppress(HttpError):
         parsed = parse_infer(head + tail, len(head), memory)
         parsed.arranged(io)

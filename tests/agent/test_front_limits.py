@@ -8,6 +8,7 @@ import gzip
 import json
 import socket
 import struct
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -15,7 +16,9 @@ from dataclasses import replace
 import pytest
 
 from fleet_agent import frames
+from fleet_agent.front import infer
 from fleet_agent.front.app import App
+from fleet_agent.front.compression import inflate
 from fleet_agent.front.exchange import Exchange, Stream
 from fleet_agent.front.http_server import HttpServer
 from fleet_agent.front.limits import LIMITS, Limits
@@ -411,6 +414,25 @@ async def test_what_a_body_becomes_when_it_is_decompressed_counts_too() -> None:
         answer = await reader.readuntil(b"}")
         assert answer.startswith(b"HTTP/1.1 503 ")
         assert b"too many large requests at once" in answer
+
+
+async def test_no_body_is_decompressed_in_the_event_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A few bytes may become 32 MiB: nobody else waits for that."""
+    body = gzip.compress(bytes(1 << 20))
+    assert len(body) < 2000
+    threads: list[threading.Thread] = []
+
+    def told(body: bytes, most: int) -> bytes:
+        threads.append(threading.current_thread())
+        return inflate(body, most)
+
+    monkeypatch.setattr(infer, "inflate", told)
+    head = b"POST /v2/models/m/infer HTTP/1.1\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(body)
+    async with silent_worker(LIMITS) as (port, _, _, _), connected(port) as (reader, writer):
+        writer.write(head + body)
+        assert (await reader.readuntil(b"}")).startswith(b"HTTP/1.1 400 ")
+    assert len(threads) == 1
+    assert threads[0] is not threading.current_thread()
 
 
 async def test_a_client_that_is_gone_is_counted_as_such() -> None:

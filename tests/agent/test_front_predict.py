@@ -1,5 +1,6 @@
 """``POST /predict``: what the front passes to the worker, what it makes of the answer, and what it refuses."""
 
+import hashlib
 import json
 import math
 from collections.abc import Iterator
@@ -67,6 +68,23 @@ def test_an_image_gives_labels(client: Client, worker: FakeWorker) -> None:
             ],
         }
     assert [request.content for request in worker.requests] == [Image("image/jpeg", 0, JPEG)] * 2
+
+
+def test_answers_name_the_release_that_gave_them(tmp_path: Path, parts: Device) -> None:
+    parts.serve(parts.worker(models.add(tmp_path / "add", 1), ADD_IO), "add", "2.0.0", ADD_IO)
+    connection = parts.client().connection
+    tensor = {"name": "x", "datatype": "FP32", "shape": [1, 4], "data": [1, 2, 3, 4]}
+    asked = json.dumps({"inputs": [tensor]})
+    binary = json.dumps({"inputs": [tensor], "parameters": {"binary_data_output": True}})
+    for path, body, version in (
+        ("/predict/birds", JPEG, "1.0.0"),
+        ("/v2/models/add/infer", asked, "2.0.0"),
+        ("/v2/models/add/infer", binary, "2.0.0"),
+    ):
+        connection.request("POST", path, body)
+        response = connection.getresponse()
+        response.read()
+        assert response.headers["dunlin-release"] == hashlib.sha256(version.encode()).hexdigest()
 
 
 def test_without_postprocessing_there_are_outputs(client: Client, worker: FakeWorker) -> None:

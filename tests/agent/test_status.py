@@ -86,3 +86,41 @@ def test_a_rate_is_of_one_release_only() -> None:
     assert status.rates(at(100), at(150, "cd"), 2.0) == {}
     assert status.rates(at(100), at(3), 2.0) == {}, "its front began to count anew"
     assert status.rates({"models": {}}, at(3), 2.0) == {}
+
+
+def test_how_requests_were_and_what_is_kept_of_them() -> None:
+    def feature(name: str, psi: float, count: int, shift: str) -> dict[str, Any]:
+        return {"feature": name, "psi": psi, "ks": 0.0, "count": count, "shift": shift}
+
+    drift = [
+        feature("input image mean", 0.012, 900, "none"),
+        feature("input image deviation", 0.17, 900, "moderate"),
+        feature("output scores class", 1.234, 900, "major"),
+        feature("output scores confidence", 3.0, 7, "unknown"),
+        feature("input other mean", 0.0, 0, "unknown"),
+    ]
+    capture = {"order": "ab" * 16, "not_after": 1, "kept": 3, "left_today": 97}
+    assert shown({"drift": drift, "capture": capture})[-2:] == [
+        (
+            "    drift (PSI): input image mean 0.01, input image deviation 0.17 (moderate), "
+            "output scores class 1.23 (MAJOR), output scores confidence (only 7 counted)"
+        ),
+        "    keeps requests for the fleet: 3 kept, 97 more today",
+    ]
+    assert not any("drift" in line for line in shown({"drift": drift[4:]}))
+
+
+def test_sensors_and_what_is_done_about_heat() -> None:
+    hardware = {"power_mw": 6573, "gpu_permille": 374, "power_mode": "MODE_15W", "policy": "reduced"}
+    hot = {"why": "85 °C, hot from 80 on", "lacking": {"jtop": "The jtop.service is not active."}}
+    lines = shown({"way": "lean"}, temperature_c=85.0, hardware=hardware | hot)
+    assert lines[0].startswith(
+        "kitchen-7: running, connected, local API on port 8100, 85 °C, 6.6 W, GPU 37 %, power mode MODE_15W, "
+    )
+    assert lines[1:3] == [
+        "  hot, so it does less: 85 °C, hot from 80 on",
+        "  jtop says nothing: The jtop.service is not active.",
+    ]
+    assert lines[-1] == "    its cheaper variant, while the device is hot"
+    assert shown({"way": "engine"})[-1] == "    the engine that was built here"
+    assert shown({"way": "", "engine": "an engine is being built: Tactics 12 %"})[-1].endswith("Tactics 12 %")

@@ -169,8 +169,8 @@ def an_event(draw: st.DrawFn) -> tuple[str, bytes, int, bool]:
         "boot", "desired", "desired", "undesired", "trial", "trial", "no-trial", "planned", "planned",
         "plan-refused", "downloaded", "downloaded",
         "download-refused", "staged", "staged", "loaded", "loaded", "test-started", "test-passed", "test-passed",
-        "no-room", "trial-failed", "probation-passed", "probation-failed", "active-damaged", "lease-ended",
-        "lease-renewed", "on", "on", "on", "on",
+        "no-room", "trial-failed", "trial-stable", "probation-passed", "probation-failed", "active-damaged",
+        "lease-ended", "lease-renewed", "on", "on", "on", "on",
     ]  # fmt: skip
     return draw(st.sampled_from(kinds)), draw(releases), draw(st.sampled_from([0, 0, 0, -1, 1])), draw(st.booleans())
 
@@ -205,6 +205,7 @@ def build(state: State | None, kind: str, release: bytes, stale: int, damaged: b
         "test-passed": on.TestPassed(run),
         "no-room": on.NoRoom(run, "no room"),
         "trial-failed": on.TrialFailed(run, "load", "no", damaged),
+        "trial-stable": on.TrialStable(run),
         "probation-passed": on.ProbationPassed(run),
         "probation-failed": on.ProbationFailed(run, "latency", "slow"),
         "active-damaged": on.ActiveDamaged((state.active if state else None) or "a", "bit rot"),
@@ -429,6 +430,19 @@ def test_a_trial_survives_restarts_but_not_without_end() -> None:
         drive(device, V2, Phase.TRIAL)
     device.feed(on.Booted())
     assert (now(device).phase, now(device).code, device.serving) == (Phase.REFUSED, "restarted", "a")
+
+
+def test_restarts_with_a_while_on_trial_between_them_are_not_held_against_the_candidate() -> None:
+    device = on_trial()
+    for _ in range(3 * RESTARTS):
+        late = now(device).run
+        device.feed(on.Booted())
+        drive(device, V2, Phase.TRIAL)
+        assert now(device).restarts == 1
+        device.feed(on.TrialStable(late))
+        assert now(device).restarts == 1
+        device.feed(on.TrialStable(now(device).run))
+    assert (now(device).phase, now(device).restarts) == (Phase.TRIAL, 0)
 
 
 def test_a_trial_waits_until_the_desired_release_serves() -> None:

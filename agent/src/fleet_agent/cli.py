@@ -138,7 +138,7 @@ def _check_listen(host: str, port: int, path: str | None, *, wide: bool) -> None
 
 def _run(arguments: argparse.Namespace) -> None:
     from fleet_agent.clock import Clock
-    from fleet_agent.config import api, carriers, file, results, sinks, sources, workers
+    from fleet_agent.config import api, capture, carriers, file, power, results, sinks, sources, workers
     from fleet_agent.sandbox import privileges
     from fleet_agent.supervisor.agent import Agent, Configuration
     from fleet_agent.supervisor.front import Listen
@@ -169,6 +169,8 @@ def _run(arguments: argparse.Namespace) -> None:
             results=results.read(words),
             sources=feed,
             carriers=carriers.read(words),
+            power=power.read(words),
+            capture=capture.read(words),
         )
         agent = Agent(where, enrolment, configuration, Clock())
         print(

@@ -71,15 +71,3 @@ def used_memory() -> int:
     """Bytes in use on the whole device."""
     lines = dict(line.split(":", 1) for line in (_PROC / "meminfo").read_text("ascii").splitlines())
     return (int(lines["MemTotal"].split()[0]) - int(lines["MemAvailable"].split()[0])) * 1024
-
-
-def temperature_dc() -> int | None:
-    """Temperature of the hottest sensor in tenths of a degree Celsius, None where there is none."""
-    readings = []
-    for zone in Path("/sys/class/thermal").glob("thermal_zone*/temp"):
-        try:
-            readings.append(int(zone.read_text("ascii")) // 100)
-        except (OSError, ValueError):
-            continue
-    inside = [reading for reading in readings if -1000 <= reading <= 3000]
-    return max(inside, default=None)

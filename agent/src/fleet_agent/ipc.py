@@ -116,6 +116,12 @@ def spawn(module: str, control: socket.socket) -> int:
 
     Call it from a thread that lives as long as the supervisor: the kernel kills the child when that thread ends.
     Standard input is empty; output and error are the caller's. The caller closes its copy of ``control``.
+
+    It has a session of its own: one in the session of the terminal that the supervisor was started from could type
+    into that terminal (``ioctl`` TIOCSTI), as whoever sits at it.
+
+    Raises:
+        OSError: no memory, or no more processes.
     """
     actions = [
         (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
@@ -124,7 +130,7 @@ def spawn(module: str, control: socket.socket) -> int:
     ]
     # -I: neither the working directory nor the environment may put modules into the child.
     arguments = [sys.executable, "-I", "-m", module]
-    return os.posix_spawn(sys.executable, arguments, environment(), file_actions=actions, setsigmask=())
+    return os.posix_spawn(sys.executable, arguments, environment(), file_actions=actions, setsigmask=(), setsid=True)
 
 
 def _inheritable() -> list[int]:

@@ -7,6 +7,7 @@ place; the bytes are synced before the journal holds a receipt for them. What ha
 import os
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,26 +32,47 @@ class Part:
 
 
 class Layout:
-    """Where each chunk that a variant needs lies in a slot: the model first, then golden samples, then labels."""
+    """Where each chunk that a variant needs lies in a slot: the model, golden samples, labels, the baseline.
+
+    What a second variant needs besides comes after that (:meth:`also`), so that the first one's places stay.
+    """
 
     def __init__(self, manifest: Manifest, variant: Variant, leaves: Sequence[bytes]) -> None:
-        ranges = list(manifest.leaf_ranges())
         self.manifest = manifest
-        self.variant = variant
         self.parts: list[Part] = []
         self.leaves: list[bytes] = []
         self.size = 0
+        self._starts: list[int] = []
+        self._all_leaves = leaves
+        self._take(variant)
+
+    def also(self, variant: Variant) -> "Layout":
+        """Make room for another variant, too; the layout as that one sees it."""
+        other = copy(self)
+        other._take(variant)  # its lists are this one's
+        self.size, self._starts = other.size, other._starts
+        return other
+
+    def _take(self, variant: Variant) -> None:
+        """See things as ``variant``; what it needs and is not there yet is put at the end."""
+        ranges = list(self.manifest.leaf_ranges())
+        self.variant = variant
 
         def part(payload: int) -> Part:
+            there = next((part for part in self.parts if part.payload == payload), None)
+            if there is not None:
+                return there
             self.parts.append(Part(payload, len(self.leaves), self.size))
-            self.leaves.extend(leaves[place] for place in ranges[payload])
-            self.size += manifest.payloads[payload].ciphertext_length
+            self.leaves.extend(self._all_leaves[place] for place in ranges[payload])
+            self.size += self.manifest.payloads[payload].ciphertext_length
             return self.parts[-1]
 
         post = variant.io.postprocess
-        self.model = part(manifest.model_payload(variant))
+        self.model = part(self.manifest.model_payload(variant))
         self.golden = part(variant.golden.payload)
         self.labels = part(post.labels) if post is not None and post.labels is not None else None
+        baseline = self.manifest.baseline_payload(variant)
+        self.baseline = part(baseline) if baseline is not None else None
         self._starts = [part.first_place for part in self.parts]
 
     def chunk(self, place: int) -> tuple[int, int]:
@@ -68,13 +90,17 @@ class Layout:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A verified release, the variant chosen for this device, and what is needed to bring it into a slot."""
+    """A verified release, the variant chosen for this device, and what is needed to bring it into a slot.
+
+    ``lean``: the kind of a cheaper variant that the layout has room for, too, or empty.
+    """
 
     release: bytes
     envelope: bytes
     index: bytes
     sealed_cek: bytes
     layout: Layout
+    lean: str = ""
 
 
 class Slot:
@@ -86,11 +112,17 @@ class Slot:
         self.folder = paths.slot(model, slot)
         self._journal = journal
         self._fact = f"slot/{model}/{slot}"
+        self._lean_fact = f"lean/{model}/{slot}"
 
     @property
     def release(self) -> bytes | None:
         """Digest of the release that the slot's files are of."""
         return self._journal.fact(self._fact)
+
+    @property
+    def lean(self) -> str:
+        """Kind of a cheaper variant of the same release that lies here, too, or empty."""
+        return (self._journal.fact(self._lean_fact) or b"").decode()
 
     @property
     def _chunks(self) -> Path:
@@ -118,7 +150,8 @@ class Slot:
         Raises:
             StorageError: ``disk-full``: not enough room; the slot is empty then.
         """
-        if self.release != plan.release:
+        lean = self.lean
+        if self.release != plan.release or (lean and plan.lean and lean != plan.lean):
             self.erase()
         size = plan.layout.size
         self._check_room(size)
@@ -135,6 +168,8 @@ class Slot:
         files.write_whole(self.folder / "cek", plan.sealed_cek)
         with self._journal.transaction() as write:
             write.fact(self._fact, plan.release)
+            if plan.lean:
+                write.fact(self._lean_fact, plan.lean.encode())
 
     def _check_room(self, size: int) -> None:
         parent = self.folder
@@ -150,7 +185,8 @@ class Slot:
     def _allocate(self, size: int) -> None:
         fd = os.open(self._chunks, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, files.PRIVATE)
         try:
-            if os.fstat(fd).st_size != size:
+            # Never shorter: what lies behind has receipts, and may be wanted again.
+            if os.fstat(fd).st_size < size:
                 os.ftruncate(fd, size)
             if size:
                 os.posix_fallocate(fd, 0, size)
@@ -163,6 +199,7 @@ class Slot:
         with self._journal.transaction() as write:
             write.no_chunks(self.model, self.name)
             write.fact(self._fact, None)
+            write.fact(self._lean_fact, None)
         return files.remove_tree(self.folder)
 
     def have(self) -> set[int]:
@@ -193,7 +230,7 @@ class Slot:
         """Read every chunk that has a receipt again and withdraw those that are damaged; yields between chunks."""
         damaged: set[int] = set()
         with open(self._chunks, "rb", buffering=0) as file:
-            for place in sorted(self.have()):
+            for place in sorted(one for one in self.have() if one < len(layout.leaves)):
                 offset, length = layout.place(place)
                 if merkle.leaf(os.pread(file.fileno(), length, offset)) != layout.leaves[place]:
                     damaged.add(place)

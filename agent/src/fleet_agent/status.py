@@ -16,10 +16,18 @@ _PHASES = {
 }
 """What happens to a candidate, by the phase of its update; in the other phases nothing does."""
 
+_POLICIES = {"reduced": "hot, so it does less", "paused": "hot, so trials and engines wait"}
+_WAYS = {"lean": "its cheaper variant, while the device is hot", "engine": "the engine that was built here"}
+
 
 def lines(status: Mapping[str, Any], rates: Mapping[str, float]) -> Iterator[str]:
     """What the running agent (or the journal) says, in lines. ``rates``: answers a second, by model."""
     yield ", ".join(_device(status))
+    hardware = status.get("hardware", {})
+    if hardware.get("why"):
+        yield f"  {_POLICIES[hardware['policy']]}: {hardware['why']}"
+    for name, why in hardware.get("lacking", {}).items():
+        yield f"  {name} says nothing: {why}"
     for name, model in sorted(status["models"].items()):
         yield from _model(name, model, rates.get(name))
     if not status["models"]:
@@ -58,10 +66,21 @@ def _device(status: Mapping[str, Any]) -> Iterator[str]:
         yield f"local API on port {status['port']}"
     if status.get("temperature_c") is not None:
         yield f"{status['temperature_c']:.0f} °C"
+    yield from _hardware(status.get("hardware", {}))
     yield f"directive {status.get('epoch', 0)}/{status.get('seq', 0)}"
     unacked = status.get("events_unacked", 0)
     if unacked:
         yield f"{unacked} events wait for the server"
+
+
+def _hardware(hardware: Mapping[str, Any]) -> Iterator[str]:
+    """What sensors say besides the temperature."""
+    if "power_mw" in hardware:
+        yield f"{hardware['power_mw'] / 1000:.1f} W"
+    if "gpu_permille" in hardware:
+        yield f"GPU {hardware['gpu_permille'] / 10:.0f} %"
+    if "power_mode" in hardware:
+        yield f"power mode {hardware['power_mode']}"
 
 
 def _model(name: str, model: Mapping[str, Any], rate: float | None) -> Iterator[str]:
@@ -76,6 +95,14 @@ def _model(name: str, model: Mapping[str, Any], rate: float | None) -> Iterator[
         yield f"    sandbox {sandbox['tier']}{locked}"
     if model.get("note"):
         yield f"    {model['note']}"
+    drift = [_drift(one) for one in model.get("drift", ()) if one["count"]]
+    if drift:
+        yield f"    drift (PSI): {', '.join(drift)}"
+    if model.get("capture"):
+        kept = model["capture"]
+        yield f"    keeps requests for the fleet: {kept['kept']} kept, {kept['left_today']} more today"
+    if model.get("way") or model.get("engine"):
+        yield f"    {_WAYS.get(model.get('way', '')) or model['engine']}"
     doing = _PHASES.get(model["phase"])
     if model["candidate"] and doing:
         have, need = model["chunks_have"], model["chunks_need"]
@@ -83,6 +110,14 @@ def _model(name: str, model: Mapping[str, Any], rate: float | None) -> Iterator[
         yield f"    {doing} {model['candidate'][:12]}{share}"
     if model["error_code"]:
         yield f"    {model['error_code']}: {model['error_text']}"
+
+
+def _drift(one: Mapping[str, Any]) -> str:
+    """A feature; what is no shift needs no word."""
+    if one["shift"] == "unknown":
+        return f"{one['feature']} (only {one['count']} counted)"
+    word = {"none": "", "moderate": " (moderate)", "major": " (MAJOR)"}[one["shift"]]
+    return f"{one['feature']} {one['psi']:.2f}{word}"
 
 
 def _serving(model: Mapping[str, Any], rate: float | None) -> Iterator[str]:

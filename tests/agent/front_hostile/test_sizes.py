@@ -4,10 +4,16 @@ import json
 import select
 import socket
 from contextlib import ExitStack
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from fleet_agent.frames import BY_NAME, Image, Tensor
+from fleet_agent.front.errors import HttpError
 from fleet_agent.front.limits import LIMITS
+from fleet_agent.front.predict import PredictJob
+from fleet_agent.front.rendering import MOST_ELEMENTS
 from tests.agent.front_hostile.parts import X, raw, spin
 from tests.agent.local_api_parts import PATIENCE_S, Client, Device
 
@@ -39,6 +45,33 @@ def test_json_over_its_limit_is_refused_before_it_is_parsed(client: Client) -> N
 
 
 @pytest.mark.parametrize(
+    ("parameters", "output", "over", "status"),
+    [
+        ({}, {}, 0, 200),
+        ({}, {}, 1, 400),
+        ({"binary_data_output": True}, {}, 1, 200),
+        ({}, {"classification": 1}, 1, 400),
+        ({"binary_data_output": True}, {"classification": 1}, 1, 400),
+    ],
+)
+def test_an_answer_of_too_many_numbers_is_refused_as_json_and_not_in_binary(
+    client: Client, parameters: dict, output: dict, over: int, status: int
+) -> None:
+    size = (MOST_ELEMENTS + 4 * over) * 4
+    tensor = X | {"shape": [size // 16, 4], "parameters": {"binary_data_size": size}}
+    del tensor["data"]
+    outputs = [{"name": "y", "parameters": output}]
+    head = json.dumps({"inputs": [tensor], "outputs": outputs, "parameters": parameters}).encode()
+    headers = {"Inference-Header-Content-Length": str(len(head))}
+    client.connection.request("POST", "/v2/models/add/infer", head + bytes(size), headers)
+    response = client.connection.getresponse()
+    body = response.read()
+    assert response.status == status
+    if status == 400:
+        assert f"{MOST_ELEMENTS} at most: ask for it in binary" in json.loads(body)["error"]
+
+
+@pytest.mark.parametrize(
     "head",
     [
         b"GET /v2 HTTP/1.1\r\n" + b"".join(b"X-%d: %s\r\n" % (n, b"v" * 200) for n in range(100)) + b"\r\n",
@@ -48,6 +81,15 @@ def test_json_over_its_limit_is_refused_before_it_is_parsed(client: Client) -> N
 )
 def test_long_heads_are_refused(served: Device, client: Client, head: bytes) -> None:
     assert raw(served, head).startswith(b"HTTP/1.1 431 ")
+
+
+def test_a_prediction_of_too_many_numbers_is_refused() -> None:
+    tensor = Tensor("y", BY_NAME["uint8"], (MOST_ELEMENTS + 1,), bytes(MOST_ELEMENTS + 1))
+    response: Any = SimpleNamespace(predictions=(), tensors=[tensor])
+    job = PredictJob("m", Image("image/png", 0, b""), Any, Any)  # type: ignore[arg-type]
+    worker: Any = SimpleNamespace(model="m", version="1")
+    with pytest.raises(HttpError, match="/v2/models/m/infer, parameter binary_data_output"):
+        job.finish(worker, response)
 
 
 def flood(served: Device, start: bytes, more: bytes) -> None:

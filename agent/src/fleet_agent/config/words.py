@@ -49,7 +49,7 @@ WORDS: Vocabulary = {
     },
     "sink": {"name": str, "kind": str, "path": str, "url": str, "topic": str, "priority": int, "most_bytes": int},
     "results": {"most_mb": int, "most_age_h": int, "per_hour": int},
-    "capture": {"consent": bool, "most_mb": int, "per_day": int},
-    "power": {"hot_c": NUMBER, "cool_c": NUMBER, "action": str},
+    "capture": {"consent": bool, "models": list, "kinds": list, "most_mb": int, "per_day": int},
+    "power": {"hot_c": NUMBER, "cool_c": NUMBER, "actions": list, "per_s": NUMBER},
     "carriers": {"http": bool, "usb": str},
 }

@@ -9,7 +9,9 @@ from fleet_agent.config.file import File
 from fleet_agent.sandbox import accounts
 from fleet_agent.sandbox.privileges import Account
 
-DELEGATES = ("cpu", "cuda", "tensorrt")
+ENGINE = "engine"
+"""The delegate that is built on the device."""
+DELEGATES = ("cpu", "cuda", "tensorrt", ENGINE)
 MOST_WORKERS = 8
 MOST_BATCH = 64
 MOST_THREADS = 64
@@ -23,8 +25,8 @@ class Settings:
     """How one model runs. ``threads`` 0: as many as its processors, up to four. ``cpus`` empty: any processor.
 
     ``batch``: requests that wait run together, up to so many rows, where the model can; 1 is off. ``memory_mb`` 0: no
-    limit but the device's own. ``delegate``: what computes; where that is missing, the CPU does. ``account``: whom
-    workers run as, None: the agent's own user.
+    limit but the device's own. ``delegate``: what computes; where that is missing, or the ``engine`` is
+    not built yet, the CPU does. ``account``: whom workers run as, None: the agent's own user.
     """
 
     workers: int = 1

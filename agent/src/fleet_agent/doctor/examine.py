@@ -8,13 +8,14 @@ from contextlib import suppress
 from fleet_agent import control, identity
 from fleet_agent.config import file
 from fleet_agent.config.file import ConfigError
-from fleet_agent.doctor import machine, memory, network, runtimes, sandbox, service, settings, state
+from fleet_agent.doctor import hardware, machine, memory, network, runtimes, sandbox, service, settings, state
 from fleet_agent.doctor.check import About, Check, Look, fail
 from fleet_agent.errors import SetupError
 from fleet_agent.paths import Paths
 
 _LOOKS: dict[str, Look] = {
     "machine": machine.look,
+    "hardware": hardware.look,
     "state": state.look,
     "settings": settings.look,
     "runtimes": runtimes.look,

@@ -5,8 +5,8 @@ import os
 import platform
 import time
 
-from fleet_agent import device
 from fleet_agent.doctor.check import About, Check, ok, warn
+from fleet_agent.hardware import kernel
 from fleet_agent.sandbox.syscalls import AUDIT_ARCH
 
 _HOT_DC = 800
@@ -16,7 +16,8 @@ _TIMEX_BYTES = 512  # struct timex is 208; all zero asks and changes nothing
 
 def look(about: About) -> list[Check]:
     """System, temperature, clock."""
-    return [*_system(about), *_temperature(device.temperature_dc()), *_clock(about, _synchronised(), time.time())]
+    temperature = _temperature(kernel.temperature_dc(about.root))
+    return [*_system(about), *temperature, *_clock(about, _synchronised(), time.time())]
 
 
 def _system(about: About) -> list[Check]:

@@ -9,6 +9,7 @@ from fleet_agent.doctor.check import About, Check, fail, ok, warn
 from fleet_agent.doctor.trying import TryError, attempt
 from fleet_agent.install import PACKAGED
 from fleet_agent.runtimes import installed
+from fleet_agent.runtimes.errors import RuntimeMissingError
 
 _LITERT = "import json; from fleet_agent.runtimes import protocol; protocol.prepare('litert'); print(json.dumps([]))"
 _ONNX = """
@@ -17,6 +18,13 @@ from fleet_agent.runtimes import protocol
 protocol.prepare("onnxruntime")
 import onnxruntime
 print(json.dumps(onnxruntime.get_available_providers()))
+"""
+_ENGINES = """
+import json
+from fleet_agent.runtimes import protocol
+protocol.prepare("tensorrt")
+from fleet_agent.runtimes.tensorrt_common import compute_capability
+print(json.dumps(compute_capability()))
 """
 _NAMES = {"litert": "LiteRT", "onnxruntime": "ONNX Runtime"}
 _DEVICES = ("dev/nvidiactl", "dev/nvhost-ctrl-gpu", "dev/nvmap")
@@ -65,9 +73,11 @@ def _delegates(about: About, providers: list[str]) -> list[Check]:
             "the CPU computes instead",
             "pip install onnxruntime-gpu, for this device's CUDA",
         )
-        for delegate in sorted(wanted)
+        for delegate in sorted(wanted & set(_PROVIDERS))
         if _PROVIDERS[delegate] not in providers
     ]
+    if workers.ENGINE in wanted:
+        lacking += _engines()
     gpu = any((about.root / name).exists() for name in _DEVICES)
     if gpu and not wanted and not set(_PROVIDERS.values()) & set(providers):
         why = "models run on the CPU"
@@ -75,3 +85,15 @@ def _delegates(about: About, providers: list[str]) -> list[Check]:
             warn("an NVIDIA GPU that is not used", why, 'install onnxruntime-gpu; delegate = "cuda" in [worker]')
         )
     return lacking
+
+
+def _engines() -> list[Check]:
+    """Whether engines can be built and run here."""
+    try:
+        version = installed.engine_version()
+        attempt(_ENGINES)
+    except (RuntimeMissingError, TryError) as error:
+        what, _, fix = str(error).rpartition(": ")
+        why = what or str(error)
+        return [warn("agent.toml wants engines, and none can be built", why, fix if what else "reinstall TensorRT")]
+    return [ok(f"TensorRT {version} builds engines")]

@@ -5,12 +5,14 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from fleet_agent.config import api, carriers, results, sinks, sources, workers
+from fleet_agent.config import api, capture, carriers, power, results, sinks, sources, workers
 from fleet_agent.config.file import ConfigError, File
 from fleet_agent.config.sources import Source
 from fleet_agent.doctor.check import About, Check, fail, ok, warn
 
-_READERS: tuple[Callable[[File], object], ...] = (api.read, workers.read, results.read, carriers.read)
+_READERS: tuple[Callable[[File], object], ...] = (
+    api.read, workers.read, results.read, capture.read, carriers.read, power.read
+)  # fmt: skip
 
 
 def look(about: About) -> list[Check]:

@@ -6,6 +6,6 @@ from fleet_agent import ipc
 from fleet_agent.feeder.running import serve
 
 if __name__ == "__main__":
-    serve(ipc.enter_child())
+    serve(ipc.enter_child(), os.getppid())
     # Without waiting for threads: one may be inside a camera's driver.
     os._exit(0)

@@ -41,10 +41,11 @@ _TYPES = {
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a model said. ``body`` is the local API's JSON, less what names the model."""
+    """What a model said. ``body`` is the local API's JSON, less what names the model; ``release``: what ran."""
 
     model: str
     version: str
+    release: bytes
     body: Mapping[str, Any]
 
     def tensors(self) -> tuple[TensorData, ...]:
@@ -89,7 +90,7 @@ class Model:
             path, headers = f"/v2/models/{self._model}/infer", {"Content-Type": "application/json"}
         else:
             raise NeverError("is neither a JPEG, a PNG nor the JSON of an infer request")
-        status, answer = self._call(path, headers, data)
+        status, release, answer = self._call(path, headers, data)
         if status != 200:
             text = answer.get("error", "")
             said = line(f"model {self._model}: {text or f'the local API answers {status}'}")
@@ -98,9 +99,12 @@ class Model:
         version = answer.pop("version", None) or answer.pop("model_version", "")
         for name in ("model", "model_name", "model_version", "id"):
             answer.pop(name, None)
-        return Answer(self._model, str(version), answer)
+        try:
+            return Answer(self._model, str(version), bytes.fromhex(release), answer)
+        except ValueError:
+            raise NeverError("the local API's answer does not say which release gave it") from None
 
-    def _call(self, path: str, headers: Mapping[str, str], data: bytes) -> tuple[int, dict[str, Any]]:
+    def _call(self, path: str, headers: Mapping[str, str], data: bytes) -> tuple[int, str, dict[str, Any]]:
         try:
             if self._connection is None:
                 self._connection = _Unix(self._api)
@@ -116,7 +120,7 @@ class Model:
         if not isinstance(answer, dict):
             self.close()
             raise NeverError("the local API's answer is no JSON object, or too long")
-        return response.status, answer
+        return response.status, response.headers.get("dunlin-release", ""), answer
 
     def close(self) -> None:
         """Drop the connection; the next call makes another."""

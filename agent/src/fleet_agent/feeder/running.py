@@ -17,10 +17,13 @@ from fleet_agent.config.sources import Source
 from fleet_agent.errors import line
 from fleet_agent.feeder.calling import Answer, Model
 from fleet_agent.feeder.camera import Camera
+from fleet_agent.feeder.confining import Confinement
 from fleet_agent.feeder.errors import FeederError, LaterError, NeverError, SourceError
 from fleet_agent.feeder.files import Folder, Schedule
 from fleet_agent.feeder.inputs import Input, Inputs
 from fleet_agent.feeder.sinks import Open, open_all
+from fleet_agent.sandbox.enter import EXIT_REFUSED
+from fleet_agent.sandbox.kernel import SandboxError
 
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 2.0, 300.0
 _PATIENCE_S = 30.0
@@ -46,7 +49,7 @@ class Talk:
         except OSError:
             os._exit(0)
 
-    def keep(self, result: Result, priority: int, version: str) -> None:
+    def keep(self, result: Result, priority: int) -> None:
         """See ``sinks.Keep``."""
         with self._lock:
             self._number += 1
@@ -58,7 +61,7 @@ class Talk:
                 data = memoryview(result.to_bytes())
                 while data:
                     data = data[os.write(fd, data) :]
-                self.say({"is": "result", "id": number, "priority": priority, "version": version}, [fd])
+                self.say({"is": "result", "id": number, "priority": priority}, [fd])
             finally:
                 os.close(fd)
             try:
@@ -89,7 +92,10 @@ class _Counts:
 
 @dataclass(slots=True)
 class Runner:
-    """One source, its model and its sinks. ``say`` takes messages for the supervisor."""
+    """One source, its model and its sinks. ``say`` takes messages for the supervisor; ``renew`` is called in trouble,
+    and does not return where a new process would be better off. ``troubled``: the one before told of trouble, and this
+    one is to tell of its end.
+    """
 
     source: Source
     inputs: Inputs
@@ -98,6 +104,8 @@ class Runner:
     say: Callable[[dict[str, object]], object]
     wait: Callable[[float], object] = time.sleep
     now: Callable[[], float] = time.monotonic
+    renew: Callable[[], object] = lambda: None
+    troubled: bool = False
     counts: _Counts = field(default_factory=_Counts)
     _pause: float = _FIRST_PAUSE_S
     _trouble_since: float | None = None
@@ -105,6 +113,9 @@ class Runner:
     _told: bool = False
     _said: float = float("-inf")
     _due: float = float("-inf")
+
+    def __post_init__(self) -> None:
+        self._told = self._of_source = self.troubled
 
     def run(self) -> None:
         """Feed for ever."""
@@ -176,10 +187,12 @@ class Runner:
             raise later
 
     def _bad(self, one: Input, error: NeverError) -> None:
+        self.renew()
         text = str(error) if one.name in str(error) else f"{one.name}: {error}"
         self.say({"is": "bad", "source": self.source.name, "text": line(text)})
 
     def _trouble(self, error: FeederError, *, at_once: bool) -> None:
+        self.renew()
         if self._trouble_since is None:
             self._trouble_since = self.now()
         if not self._told and (at_once or self.now() - self._trouble_since >= _PATIENCE_S):
@@ -233,15 +246,30 @@ def opened(source: Source) -> Inputs:
     return Pull(source) if source.kind == "http" else Topic(source)
 
 
-def serve(control: socket.socket) -> None:
-    """What the supervisor says first is what to feed; then feed until it is gone."""
+def serve(control: socket.socket, parent: int) -> None:
+    """What ``parent``, the supervisor, says first is what to feed; then feed until it is gone."""
     first = ipc.recv(control)
     if first is None:
         return
     talk = Talk(control)
-    for body in first.body["sources"]:
-        source = config.from_body(body)
+    sources = [config.from_body(body) for body in first.body["sources"]]
+    try:
+        confined = Confinement(sources, parent)
+    except SandboxError as error:
+        for source in sources:
+            talk.say({"is": "trouble", "source": source.name, "text": line(f"the sandbox does not work: {error}")})
+        os._exit(EXIT_REFUSED)
+    talk.say({"is": "confined", "tier": confined.record.tier})
+
+    def renew() -> None:
+        if confined.stale:
+            talk.say({"is": "again"})
+            os._exit(0)
+
+    for source in sources:
         model = Model(Path(first.body["api"]), source.model)
-        runner = Runner(source, opened(source), model, open_all(source.sinks, talk.keep), talk.say)
+        troubled = source.name in first.body["troubled"]
+        sinks = open_all(source.sinks, talk.keep)
+        runner = Runner(source, opened(source), model, sinks, talk.say, renew=renew, troubled=troubled)
         threading.Thread(target=runner.run, name=source.name, daemon=True).start()
     talk.listen()

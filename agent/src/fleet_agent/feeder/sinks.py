@@ -19,8 +19,8 @@ _SYNC_S = 1.0
 _SENT_S = 10.0
 _MODE = 0o640
 
-Keep = Callable[[Result, int, str], None]
-"""Hands a result, its priority and its model's version to the supervisor; returns when it is on the disk.
+Keep = Callable[[Result, int], None]
+"""Hands a result and its priority to the supervisor; returns when it is on the disk.
 
 Raises LaterError or NeverError."""
 
@@ -134,12 +134,12 @@ class FleetSink:
         """See :class:`Open`."""
         try:
             result = Result(
-                stream=bytes(16), n=1, time_s=0, uptime_s=0, kind="result", model=answer.model, release=bytes(32),
-                source=source, outputs=answer.tensors(),
+                stream=bytes(16), n=1, time_s=0, uptime_s=0, kind="result", model=answer.model,
+                release=answer.release, source=source, outputs=answer.tensors(),
             )  # fmt: skip
             size = len(result.to_bytes())
         except (ContractError, ValueError, TypeError) as error:
             raise NeverError(f"a result cannot be written down ({error})") from None
         if size > LIMITS.result_bytes:
             raise NeverError(f"a result of {size} bytes; the fleet takes {LIMITS.result_bytes}")
-        self._keep(result, self._priority, answer.version)
+        self._keep(result, self._priority)

@@ -8,7 +8,7 @@ from fleet_agent.front.classification import classes, packed
 from fleet_agent.front.errors import HttpError
 from fleet_agent.front.exchange import JSON, dump
 from fleet_agent.front.oip import InferRequest, Wanted
-from fleet_agent.front.rendering import described, values
+from fleet_agent.front.rendering import check_elements, described, values
 from fleet_agent.front.router import Worker
 
 
@@ -31,10 +31,13 @@ def infer_answer(worker: Worker, request: InferRequest, tensors: Sequence[Tensor
         given = {tensor.name: tensor for tensor in tensors}
         tensors = [given[output] for output in wanted]
     all_alike = Wanted(request.binary)
+    each = [(tensor, all_alike if wanted is None else wanted[tensor.name]) for tensor in tensors]
+    # Classes are texts, and made here too, wherever they go.
+    shown = (tensor for tensor, how in each if how.classes or not (how.binary or how.target))
+    check_elements(shown, worker.model)
     outputs = []
     tail: list[Buffer] = []
-    for tensor in tensors:
-        how = all_alike if wanted is None else wanted[tensor.name]
+    for tensor, how in each:
         output, data = _output(worker, tensor, how)
         outputs.append(output)
         if data is not None:
@@ -45,9 +48,9 @@ def infer_answer(worker: Worker, request: InferRequest, tensors: Sequence[Tensor
         answer["id"] = request.id
     head = dump(answer)
     if not tail:
-        return Answer(head, JSON, b"")
+        return Answer(head, JSON, worker.header)
     length = b"inference-header-content-length: %d\r\n" % len(head)
-    return Answer(b"".join((head, *tail)), b"application/octet-stream", length)
+    return Answer(b"".join((head, *tail)), b"application/octet-stream", worker.header + length)
 
 
 def _output(worker: Worker, tensor: Tensor, how: Wanted) -> tuple[dict[str, Any], Buffer | None]:

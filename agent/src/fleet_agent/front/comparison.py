@@ -37,14 +37,16 @@ class Comparison:
     latency_us: Sketch = field(default_factory=Sketch)
     distance: Sketch = field(default_factory=Sketch)
 
-    def add(self, serving: "Sample", candidate: "Sample") -> None:
-        """Two answers to one request. Not finite in both: its inputs were not, and nothing can be said."""
+    def add(self, serving: "Sample", candidate: "Sample") -> bool:
+        """Two answers to one request: whether they agree. Not finite in both: its inputs were not, nothing is said."""
         if not (serving.finite and candidate.finite):
-            return
+            return True
+        agreed = serving.top == candidate.top
         self.pairs += 1
-        self.agreed += serving.top == candidate.top
+        self.agreed += agreed
         if len(serving.values) == len(candidate.values):
             self.distance.add(_distance(serving, candidate))
+        return agreed
 
 
 class Sample:
@@ -60,7 +62,7 @@ class Sample:
         taken = count // step * step * size
         self.values = array("d", (value for (value,) in struct.iter_unpack(form, tensor.data[:taken])))
         self.finite = all(map(isfinite, self.values))
-        self.top = self.values.index(max(self.values)) * step if self.values else 0
+        self.top = self.values.index(max(self.values)) * step if self.values and self.finite else 0
 
 
 def _distance(serving: Sample, candidate: Sample) -> float:
@@ -99,9 +101,10 @@ class Trial:
 class Shadow:
     """A copy of a request on its way through the candidate; a :class:`fleet_agent.front.link.Caller`."""
 
-    def __init__(self, comparison: Comparison, served: Response) -> None:
+    def __init__(self, comparison: Comparison, served: Response, disagreed: Callable[[], None]) -> None:
         self._comparison = comparison
         self._serving = Sample(served.tensors[0])
+        self._disagreed = disagreed
 
     def answered(self, response: Response) -> None:
         """Compare; a candidate that refuses what the serving release took is as wrong as one that fails."""
@@ -109,7 +112,8 @@ class Shadow:
             self._comparison.errors += 1
             return
         self._comparison.latency_us.add(response.run_us)
-        self._comparison.add(self._serving, Sample(response.tensors[0]))
+        if not self._comparison.add(self._serving, Sample(response.tensors[0])):
+            self._disagreed()
 
     def lost(self) -> None:
         """It died, perhaps of this request."""
@@ -120,8 +124,19 @@ class Shadow:
         self._comparison.errors += running
 
 
-def shadow(trial: Trial, served: Response, packed: bytes, *, busy: bool, changed: Callable[[], None]) -> None:
-    """Give the candidate a copy of a request that was answered, unless that would be at the cost of others."""
+def shadow(
+    trial: Trial,
+    served: Response,
+    packed: bytes,
+    *,
+    busy: bool,
+    changed: Callable[[], None],
+    disagreed: Callable[[], Callable[[], None]],
+) -> None:
+    """Give the candidate a copy of a request that was answered, unless that would be at the cost of others.
+
+    ``disagreed`` makes what is called if it answers otherwise; it may keep the answer that went out.
+    """
     link = trial.worker.link
     if not trial.worker.usable or not trial.takes():
         return
@@ -130,7 +145,7 @@ def shadow(trial: Trial, served: Response, packed: bytes, *, busy: bool, changed
         changed()
         return
     try:
-        link.call(packed, Shadow(trial.comparison, served))
+        link.call(packed, Shadow(trial.comparison, served, disagreed()))
     except HttpError:  # no room: nothing that its client, who has the answer, should hear of
         trial.comparison.shed += 1
         changed()

@@ -6,7 +6,7 @@ from typing import Final
 from fleet_agent.front.errors import HttpError
 
 INLINE_BYTES: Final = 65_536
-"""What is (de)compressed in the event loop itself; more goes to a thread, so that other requests do not wait for it."""
+"""An answer that is compressed in the event loop itself; a larger one goes to a thread, so that nobody waits for it."""
 
 _LEVEL = 1  # answers are packed on the device for a client nearby: time matters more than bytes
 _WINDOW = {"gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS}
@@ -19,7 +19,9 @@ def known(encoding: bytes | None) -> str | None:
     Raises:
         HttpError: 415, another.
     """
-    name = (encoding or b"identity").decode("latin-1").strip().lower()
+    if encoding is None:
+        return None
+    name = encoding.decode("latin-1").strip().lower()
     if name == "identity":
         return None
     if name not in _WINDOW:
@@ -34,7 +36,9 @@ def wanted(accepted: bytes | None) -> str | None:
     Only a header of one token is a wish. tritonclient's asyncio client sends ``gzip, deflate, br`` with everything, and
     reads compressed JSON from nothing but an infer call.
     """
-    name = (accepted or b"").decode("latin-1").strip().lower()
+    if accepted is None:
+        return None
+    name = accepted.decode("latin-1").strip().lower()
     return name if name in _WINDOW else None
 
 

@@ -4,13 +4,16 @@ import asyncio
 import os
 import socket
 from collections import deque
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 from dunlin_contract.limits import LIMITS as CONTRACT
 from fleet_agent import ipc
+from fleet_agent.frames import Response
 from fleet_agent.front.admission import anyone, tcp
 from fleet_agent.front.app import App
+from fleet_agent.front.disagreements import Disagreements
 from fleet_agent.front.http_server import HttpServer
 from fleet_agent.front.limits import LIMITS
 from fleet_agent.front.listen import ListenError, bind_tcp, bind_unix
@@ -34,6 +37,7 @@ class Control:
         self._outbox: deque[dict[str, Any]] = deque()
         self._changed: dict[int, Worker] = {}
         self._timer: asyncio.TimerHandle | None = None
+        self._disagreements = Disagreements(self._tell)
 
     async def run(self) -> None:
         """Until the supervisor closes its end."""
@@ -51,8 +55,14 @@ class Control:
                 self._router.batch(worker, rows)
             case {"do": "route", "model": str(model), "worker": int(worker)}, []:
                 self._router.route(model, worker)
+            case {"do": "limit", "per_s": per_s}, [] if per_s is None or isinstance(per_s, float):
+                self._router.rate.limit(per_s)
             case {"do": "trial", "worker": int(worker), "mode": str(mode), "share": int(share)}, []:
                 self._router.try_beside(worker, mode, share)
+            case {"do": "capture", "model": str(model)}, [*room] if len(room) < 2:
+                self._disagreements.order(model, room[0] if room else None)
+            case {"do": "captured", "model": str(model)}, []:
+                self._disagreements.freed(model)
             case {"do": "unroute", "model": str(model)}, []:
                 self._router.unroute(model)
             case {"do": "detach", "worker": int(worker)}, []:
@@ -112,6 +122,9 @@ class Control:
     def hung(self, worker: Worker) -> None:
         self._statistics(worker)
         self._tell({"is": "hung", "worker": worker.id})
+
+    def disagreement(self, worker: Worker, served: Response, packed: bytes) -> Callable[[], None]:
+        return self._disagreements.watch(worker.model, worker.id, served, packed)
 
     def drained(self, worker: Worker) -> None:
         self._statistics(worker)

@@ -1,6 +1,5 @@
 """One request and its answer, between the HTTP connection and the application."""
 
-import json
 import logging
 import time
 from collections.abc import Callable
@@ -10,6 +9,7 @@ from typing import Any, Protocol
 from urllib.parse import parse_qsl, unquote
 
 import httptools
+import orjson
 
 from fleet_agent.front.errors import HttpError
 from fleet_agent.front.peer import Peer
@@ -56,7 +56,7 @@ class Exchange:
         self._owner = owner
         self.method = b""
         self.url = b""
-        self.headers: list[tuple[bytes, bytes]] = []  # names in lower case
+        self.headers: dict[bytes, bytes] = {}  # the first of each name, which is in lower case
         self.body = b""
         self.held_bytes = 0
         self.keep_alive = False
@@ -89,10 +89,7 @@ class Exchange:
 
     def header(self, name: bytes) -> bytes | None:
         """Value of the first header of that name, which is given in lower case."""
-        for known, value in self.headers:
-            if known == name:
-                return value
-        return None
+        return self.headers.get(name)
 
     def hold(self, count: int) -> None:
         """The request takes ``count`` more bytes of memory than its body had, until it is answered.
@@ -122,7 +119,9 @@ class Exchange:
 
     def fail(self, error: HttpError) -> None:
         """Answer with an error."""
-        headers = error.headers + (b"retry-after: 1\r\n" if error.status == HTTPStatus.SERVICE_UNAVAILABLE else b"")
+        headers = error.headers
+        if error.status == HTTPStatus.SERVICE_UNAVAILABLE and b"retry-after" not in headers:
+            headers += b"retry-after: 1\r\n"
         self.respond(error.status, dump({"error": error.text}), headers=headers)
 
     def attempt(self, step: Callable[..., None], *arguments: Any) -> None:
@@ -136,13 +135,9 @@ class Exchange:
             self.fail(HttpError(500, "the agent failed at this request; its log says why"))
 
 
-# Made once: json.dumps would make an encoder a call for the sake of its separators.
-_ENCODER = json.JSONEncoder(separators=(",", ":"))
-
-
 def dump(answer: object) -> bytes:
-    """Compact JSON."""
-    return _ENCODER.encode(answer).encode()
+    """Compact JSON. It has no NaN and no infinity: null stands for them."""
+    return orjson.dumps(answer)
 
 
 @lru_cache(maxsize=64)

@@ -18,6 +18,7 @@ from fleet_agent.front.errors import HttpError
 from fleet_agent.front.exchange import Exchange
 from fleet_agent.front.limits import Limits
 from fleet_agent.front.peer import Peer
+from fleet_agent.front.reading import Reading
 
 Handle = Callable[[Exchange], None]
 _BACKLOG = 128
@@ -53,7 +54,7 @@ class HttpServer:
         self._held_bytes += count
 
 
-class Connection(asyncio.Protocol):
+class Connection(Reading):
     """One client."""
 
     def __init__(self, server: HttpServer, admit: Handle) -> None:
@@ -108,7 +109,7 @@ class Connection(asyncio.Protocol):
         if self._gone:
             self._gone()
 
-    def data_received(self, data: bytes) -> None:
+    def data_received(self, data: memoryview) -> None:
         if self._deaf:
             return
         self._last_data = self._loop.time()
@@ -156,7 +157,7 @@ class Connection(asyncio.Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self._count_head(len(name) + len(value) + 4)
-        self._request.headers.append((name.lower(), value))
+        self._request.headers.setdefault(name.lower(), value)
 
     def on_headers_complete(self) -> None:
         self._in_head = False
@@ -171,11 +172,9 @@ class Connection(asyncio.Protocol):
             self._admit(request)
         except HttpError as error:
             self._refusals.setdefault(request, error)
-        expects = False
-        for name, value in request.headers:
-            if name == b"content-length" and int(value) > self._limits.body_bytes:
-                self._refuse_body()
-            expects |= name == b"expect" and value.lower() == b"100-continue"
+        if int(request.headers.get(b"content-length", b"0")) > self._limits.body_bytes:
+            self._refuse_body()
+        expects = request.headers.get(b"expect", b"").lower() == b"100-continue"
         if expects and not self._current and request not in self._refusals:
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 

@@ -73,7 +73,8 @@ class Infer:
             self._parsed(exchange, model, version, body)
 
         body, most = exchange.body, self._limits.body_bytes
-        self._apart(exchange, len(body), lambda: inflate(body, most), inflated)
+        # Always: what a few bytes become is not known before.
+        self._apart(exchange, lambda: inflate(body, most), inflated)
 
     def _parsed(self, exchange: Exchange, model: str, version: str | None, body: Buffer) -> None:
         length = _json_length(exchange.header(b"inference-header-content-length"))
@@ -96,13 +97,13 @@ class Infer:
             headers = answer.headers + b"content-encoding: %b\r\n" % encoding.encode()
             exchange.respond(200, body, answer.kind, headers)
 
-        self._apart(exchange, len(answer.body), lambda: deflate(answer.body, encoding), deflated)
+        if len(answer.body) <= INLINE_BYTES:
+            deflated(deflate(answer.body, encoding))
+        else:
+            self._apart(exchange, lambda: deflate(answer.body, encoding), deflated)
 
-    def _apart(self, exchange: Exchange, size: int, work: Callable[[], bytes], then: Callable[[bytes], None]) -> None:
-        """Do a piece of work here when it is small, else in a thread; ``then`` goes on with what came of it."""
-        if size <= INLINE_BYTES:
-            then(work())
-            return
+    def _apart(self, exchange: Exchange, work: Callable[[], bytes], then: Callable[[bytes], None]) -> None:
+        """Do a piece of work in a thread; ``then`` goes on with what came of it."""
         loop = asyncio.get_running_loop()
 
         def done(future: Future[bytes]) -> None:

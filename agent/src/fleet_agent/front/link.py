@@ -10,6 +10,7 @@ from fleet_agent import frames
 from fleet_agent.frames import FRAME_BYTES, LENGTH, FrameError, Response, Status
 from fleet_agent.front.errors import HttpError
 from fleet_agent.front.limits import Limits
+from fleet_agent.front.reading import Reading
 from fleet_agent.front.statistics import Statistics
 
 _CHECK_S = 1.0
@@ -44,7 +45,7 @@ class _Waiting:
         return self.caller
 
 
-class Link(asyncio.Protocol):
+class Link(Reading):
     """The data socket of one worker. Answers come in the order of the requests, and are matched by number."""
 
     def __init__(
@@ -115,15 +116,17 @@ class Link(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
 
-    def data_received(self, data: bytes) -> None:
+    def data_received(self, data: memoryview) -> None:
         try:
             if self._buffer:
                 self._buffer += data
                 if not _whole(self._buffer):
                     return
-                data = bytes(self._buffer)
+                view = memoryview(bytes(self._buffer))
                 self._buffer.clear()
-            view = memoryview(data)
+            else:
+                # A copy: who waits for the answer may keep parts of it.
+                view = memoryview(bytes(data))
             while _whole(view):
                 end = 4 + LENGTH.unpack_from(view)[0]
                 self._answered(frames.parse_response(view[4:end]))

@@ -5,13 +5,15 @@ shared memory (github.com/kserve/open-inference-protocol, and Triton's extension
 _classification and _shared_memory).
 """
 
-import json
+import re
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import chain
-from math import prod
+from math import isfinite, prod
 from typing import Any, NamedTuple, NoReturn
+
+import orjson
 
 from dunlin_contract.limits import LIMITS as CONTRACT
 from dunlin_contract.manifest import Io
@@ -20,9 +22,10 @@ from fleet_agent.front.errors import HttpError
 from fleet_agent.front.shared_memory import Memory, Target
 
 _MOST_ELEMENTS = 2**31 - 1
-_BOOLEANS = (False, True)
+_BOOLEANS = frozenset((False, True))
+_WORD = re.compile(r"NaN|Infinity|-?[1-9][0-9]*(?:\.[0-9]+)?(?:[eE]\+?[0-9]+)?")
+_WORD_CHARS = 400  # more digits than any float has
 _REGION = "shared_memory_region"
-_LONGEST_US = 10**12  # more is no limit either, and an integer of JSON may be too large for a float
 
 
 class Wanted(NamedTuple):
@@ -143,22 +146,25 @@ def _bad(text: str) -> NoReturn:
     raise HttpError(400, text)
 
 
-def _no_constant(name: str) -> NoReturn:
-    _bad(f"{name} is not JSON (RFC 8259): send such numbers as binary data")
-
-
-_DECODER = json.JSONDecoder(parse_constant=_no_constant)
-
-
 def json_object(head: Buffer) -> dict[str, Any]:
     """The JSON object that a body is. Raises HttpError: 400."""
     try:
-        request = _DECODER.decode(str(head, "utf-8"))
-    except (ValueError, RecursionError) as error:
-        _bad(f"the request is not JSON ({str(error)[:80]})")
+        request = orjson.loads(head)
+    except orjson.JSONDecodeError as error:
+        _bad(_why(error))
     if not isinstance(request, dict):
         _bad("the request is not a JSON object")
     return request
+
+
+def _why(error: orjson.JSONDecodeError) -> str:
+    """What a client that writes numbers in another way than JSON can make use of."""
+    word = _WORD.match(error.doc[error.pos : error.pos + _WORD_CHARS])
+    if word is None or isfinite(float(word[0])):
+        return f"the request is not JSON ({str(error)[:80]})"
+    if word[0][-1].isdigit():
+        return f"{word[0][:24]} is out of the range of FP64"
+    return f"{word[0]} is not JSON (RFC 8259): send such numbers as binary data"
 
 
 def field(table: Mapping[str, Any], key: str, kind: type, where: str, default: Any = None) -> Any:
@@ -228,14 +234,17 @@ def _timeout_s(parameters: Mapping[str, Any]) -> float | None:
     timeout = parameters.get("timeout", 0)
     if type(timeout) is not int or timeout < 0:
         _bad("parameter timeout must be a number of microseconds")
-    return min(timeout, _LONGEST_US) / 1e6 if timeout else None
+    return timeout / 1e6 if timeout else None
 
 
 def _shape(sizes: list[Any], where: str) -> tuple[int, ...]:
     if len(sizes) > CONTRACT.dimensions:
         _bad(f"{where}: at most {CONTRACT.dimensions} dimensions are allowed")
-    if not all(type(size) is int and 0 <= size <= _MOST_ELEMENTS for size in sizes) or prod(sizes) > _MOST_ELEMENTS:
-        _bad(f"{where}: shape must be a list of sizes")
+    for size in sizes:
+        if type(size) is not int or not 0 <= size <= _MOST_ELEMENTS:
+            _bad(f"{where}: shape must be a list of sizes")
+    if prod(sizes) > _MOST_ELEMENTS:
+        _bad(f"{where}: shape must be a list of sizes, of {_MOST_ELEMENTS} elements at most")
     return tuple(sizes)
 
 
@@ -245,20 +254,20 @@ def _pack(data: list[Any], dtype: Dtype, shape: tuple[int, ...], where: str) -> 
         rows = 1
         for size in shape[:-1]:
             rows *= size
-            if len(data) != rows or not all(type(row) is list for row in data):
+            if len(data) != rows or not {list}.issuperset(map(type, data)):
                 _bad(f"{where}: data is not nested as its shape {list(shape)}")
-            row_size = len(data[0])
-            if any(len(row) != row_size for row in data):
+            if len(set(map(len, data))) > 1:
                 _bad(f"{where}: rows of data differ in length")
             data = list(chain.from_iterable(data))
     count = prod(shape)
     if len(data) != count:
         _bad(f"{where}: {len(data)} numbers of data; shape {list(shape)} needs {count}")
-    if dtype.name == "bool" and not all(value in _BOOLEANS for value in data):
-        _bad(f"{where}: data must be true or false")
     try:
-        return struct.pack(f"<{count}{dtype.format}", *data)
-    except (struct.error, OverflowError, TypeError) as error:
+        if dtype.name == "bool" and not _BOOLEANS.issuperset(data):
+            _bad(f"{where}: data must be true or false")
+        # Images come so; this takes two thirds of the time.
+        return bytes(data) if dtype.name == "uint8" else struct.pack(f"<{count}{dtype.format}", *data)
+    except (struct.error, OverflowError, TypeError, ValueError) as error:
         _bad(f"{where}: data does not fit {dtype.datatype} ({str(error)[:80]})")
 
 

@@ -3,9 +3,9 @@
 from fleet_agent import frames
 from fleet_agent.frames import IMAGE_TYPES, MOST_TOP_K, Image, Response
 from fleet_agent.front.errors import HttpError
-from fleet_agent.front.exchange import Exchange
+from fleet_agent.front.exchange import Exchange, dump
 from fleet_agent.front.limits import Limits
-from fleet_agent.front.rendering import described, predictions, values
+from fleet_agent.front.rendering import check_elements, described, predictions, values
 from fleet_agent.front.router import Inference, Router, Worker
 from fleet_agent.front.stream import Streams
 
@@ -40,8 +40,9 @@ class PredictJob:
         if response.predictions:
             answer["predictions"] = predictions(response.predictions)
         else:
+            check_elements(response.tensors, worker.model)
             answer["outputs"] = [described(tensor) | {"data": values(tensor)} for tensor in response.tensors]
-        self.exchange.respond_json(answer)
+        self.exchange.respond(200, dump(answer), headers=worker.header)
         self._streams.publish(worker, "", response, response.tensors)
 
 

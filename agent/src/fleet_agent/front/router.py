@@ -2,8 +2,9 @@
 
 import asyncio
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol, TypeAlias
 
 from dunlin_contract.manifest import Io
@@ -13,6 +14,7 @@ from fleet_agent.front.errors import HttpError
 from fleet_agent.front.exchange import Exchange
 from fleet_agent.front.limits import Limits
 from fleet_agent.front.link import Link
+from fleet_agent.front.rate import Rate
 from fleet_agent.front.statistics import Ledger
 
 _TRIES = 2
@@ -25,6 +27,7 @@ class Worker:
     """A model version that a process serves.
 
     ``batch``: rows that it runs together at most, 1 for a model that cannot. ``labels``: names of its classes.
+    ``way``: how it runs its release, if not the usual way.
     """
 
     id: int
@@ -38,11 +41,17 @@ class Worker:
     labels: tuple[str, ...] = ()
     batch: int = 1
     draining: bool = False
+    way: str = ""
 
     @property
     def key(self) -> Key:
         """The same for all workers of one release of a model."""
         return self.model, self.version, self.release
+
+    @property
+    def header(self) -> bytes:
+        """What names its release in the head of an answer: two releases may bear one version."""
+        return b"dunlin-release: %b\r\n" % self.release.hex().encode()
 
     @property
     def usable(self) -> bool:
@@ -69,6 +78,9 @@ class Listener(Protocol):
 
     def hung(self, worker: Worker) -> None:
         """It took too long over a request: it must be replaced."""
+
+    def disagreement(self, worker: Worker, served: Response, packed: bytes) -> Callable[[], None]:
+        """What to call if a candidate answers the request otherwise than ``worker`` did."""
 
     def drained(self, worker: Worker) -> None:
         """It was detached, and its last request is answered."""
@@ -102,6 +114,7 @@ class Router:
         self._routes: dict[str, Route] = {}
         self._trials: dict[str, Trial] = {}
         self._ledgers: dict[Key, Ledger] = {}
+        self.rate = Rate()
 
     # orders of the supervisor
 
@@ -116,6 +129,7 @@ class Router:
         ledger.load_ms, ledger.rss = order.get("load_ms", 0), order.get("rss", 0)
         io = Io.from_cbor(order["io"])
         worker = Worker(number, model, version, release, order["runtime"], io, link, ledger, labels)
+        worker.way = order.get("way", "")
         # Nobody may find it before it can be written to: a copy of what serves already is asked at once.
         await asyncio.get_running_loop().create_connection(lambda: link, sock=sock)
         self._workers[number] = worker
@@ -178,8 +192,8 @@ class Router:
         return min(usable, key=_outstanding) if usable else route.worker
 
     def copies(self, worker: Worker) -> list[Worker]:
-        """All workers of the same release of a model, itself among them while it is attached."""
-        return [other for other in self._workers.values() if other.key == worker.key]
+        """All workers that run the same release of a model the same way, itself among them while it is attached."""
+        return [other for other in self._workers.values() if (other.key, other.way) == (worker.key, worker.way)]
 
     def routed(self) -> list[Worker]:
         """The serving worker of each model, by the model's name."""
@@ -218,7 +232,8 @@ class Router:
             candidate = trial.worker
             # One that runs is no queue; one that waits is, and the candidate would take its processor.
             busy = sum(map(_outstanding, same)) > len(same)
-            shadow(trial, response, packed, busy=busy, changed=lambda: self._changed(candidate))
+            watch = partial(self._listener.disagreement, worker, response, packed)
+            shadow(trial, response, packed, busy=busy, changed=lambda: self._changed(candidate), disagreed=watch)
 
     def made_up_for(self, trial: Trial, response: Response) -> None:
         """What the candidate of a split did not serve has run on the release that serves.
@@ -294,6 +309,7 @@ class Inference:
         self._spared = False
         self._unserved: Trial | None = None
         self._packed = b""
+        self._admitted = False
 
     def start(self) -> None:
         """Send it to the worker of the moment, or wait a little for a lost one's successor."""
@@ -302,6 +318,8 @@ class Inference:
     def _start(self) -> None:
         job = self.job
         serving = self._router.find(job.model, job.version)
+        if not self._admitted:
+            self._admit(serving)
         self._trial = None if self._spared else self._router.split(job.model, job.version)
         if self._trial is not None:
             try:
@@ -314,6 +332,15 @@ class Inference:
             self._router.wait(self)
             return
         self._send(serving)
+
+    def _admit(self, serving: Worker) -> None:
+        """Count the request, once however often it is sent."""
+        try:
+            self._router.rate.admit(self.job.model)
+        except HttpError:
+            serving.ledger.failed("REJECTED", self.job.exchange.age_ns)
+            raise
+        self._admitted = True
 
     def _send(self, worker: Worker) -> None:
         job = self.job

@@ -84,7 +84,9 @@ class Streams:
 
     def publish(self, worker: Worker, request_id: str, response: Response, tensors: Sequence[Tensor]) -> None:
         """A request was answered with ``tensors``."""
-        model = self._models.setdefault(worker.model, _Model())
+        model = self._models.get(worker.model)
+        if model is None:
+            model = self._models[worker.model] = _Model()
         model.number += 1
         if model.readers:
             identity = b"id: %b-%d\n" % (self._boot.encode(), model.number)

@@ -60,8 +60,13 @@ def scrub(error: BaseException | str) -> str:
 
 @contextmanager
 def runtime_call(kind: type[ModelError], what: str) -> Iterator[None]:
-    """Turn whatever a runtime raises inside the block into ``kind("what: reason")``, scrubbed and without its chain."""
+    """Turn whatever a runtime raises inside the block into ``kind("what: reason")``, scrubbed and without its chain.
+
+    What we raise there ourselves says what it is already.
+    """
     try:
         yield
+    except ModelError:
+        raise
     except Exception as error:  # noqa: BLE001 - runtimes raise types of their own making, and bare RuntimeErrors
         raise kind(f"{what}: {scrub(error)}") from None

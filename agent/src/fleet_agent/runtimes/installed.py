@@ -18,6 +18,7 @@ _PROVIDERS = {
     "onnxruntime": (("onnxruntime", "onnxruntime_gpu"), "onnx"),
 }
 RUNTIMES = tuple(_PROVIDERS)
+_TENSORRT = ("tensorrt", "tensorrt_cu12", "tensorrt_cu13", "tensorrt_cu11")
 
 
 def find(runtime: str) -> RuntimeInfo:
@@ -54,6 +55,26 @@ def missing() -> dict[str, str]:
         except RuntimeMissingError as error:
             reasons[runtime] = str(error)
     return reasons
+
+
+def version(distribution: str) -> str | None:
+    """Version of an installed distribution, named with underscores; None: it is not there."""
+    return _distributions().get(distribution)
+
+
+def engine_version() -> str:
+    """Version of the TensorRT that builds and runs engines here.
+
+    Raises:
+        RuntimeMissingError: it is not there, or not all that it takes; the text says what to install.
+    """
+    found = next((there for name in _TENSORRT if (there := version(name)) is not None), None)
+    if found is None:
+        raise RuntimeMissingError("TensorRT is not on this device: install it with JetPack, or pip install tensorrt")
+    for lacking in ("pycuda", "numpy"):
+        if version(lacking) is None:
+            raise RuntimeMissingError(f"{lacking} is not on this device: pip install {lacking}, to run engines")
+    return found
 
 
 def _numbers(version: str) -> tuple[int, int, int]:

@@ -4,12 +4,17 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from dunlin_contract.manifest import Io
-from fleet_agent.runtimes.installed import find
+from fleet_agent.runtimes.errors import RuntimeMissingError, runtime_call
+from fleet_agent.runtimes.installed import engine_version, find
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Array = NDArray[Any]
+
+
+ENGINE = "tensorrt"
+"""An engine that was built on this device."""
 
 
 class Session(Protocol):
@@ -37,6 +42,11 @@ def prepare(runtime: str) -> None:
     Raises:
         RuntimeMissingError: the runtime is not on this device.
     """
+    if runtime == ENGINE:
+        engine_version()
+        with runtime_call(RuntimeMissingError, "TensorRT does not start"):
+            from fleet_agent.runtimes import tensorrt_engine  # noqa: F401
+        return
     find(runtime)
     if runtime == "litert":
         from fleet_agent.runtimes import litert  # noqa: F401
@@ -62,3 +72,16 @@ def load(runtime: str, path: str, io: Io, threads: int, delegate: str = "cpu") -
     from fleet_agent.runtimes.onnx_runtime import OnnxRuntimeSession
 
     return OnnxRuntimeSession(path, io, threads, delegate)
+
+
+def load_engine(path: str, io: Io, compute: str, rows: int) -> Session:
+    """Load the engine at ``path``, which was built for a GPU of that compute capability and up to that many rows.
+
+    Raises:
+        RuntimeMissingError: TensorRT or pycuda is not on this device.
+        ModelLoadError: TensorRT does not take it; code ``engine-stale``: it would take one that is built anew.
+        IoMismatchError: its tensors are not those of ``io``.
+    """
+    from fleet_agent.runtimes.tensorrt_engine import EngineSession
+
+    return EngineSession(path, io, compute, rows)

@@ -32,14 +32,14 @@ def enter(profile: Profile, parent: int, account: Account | None = None) -> Reco
     lacking = {} if account is not None or profile.writes else {"user": _NO_USER}
     version, filtered = 0, False
     try:
-        version = landlock.restrict(profile.rules)
+        version = landlock.restrict(profile.rules, network=profile.network)
     except AbsentError as error:
         lacking["landlock"] = str(error)
     try:
         seccomp.install(
             seccomp.only_computing(os.getpid())
             if profile.computing
-            else seccomp.nothing_alien(os.getpid(), profile.denied)
+            else seccomp.nothing_alien(os.getpid(), profile.denied, families=profile.families)
         )
         filtered = True
     except AbsentError as error:

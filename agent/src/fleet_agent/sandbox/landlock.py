@@ -1,4 +1,4 @@
-"""Landlock: the files that a process may still reach, and that it opens no TCP connection and signals nobody.
+"""Landlock: the files that a process may still reach, that it signals nobody and, mostly, opens no TCP connection.
 
 Source: the kernel's ``Documentation/userspace-api/landlock.rst`` and ``include/uapi/linux/landlock.h``. A restriction
 holds for the calling thread and what it starts, for ever.
@@ -45,6 +45,12 @@ READ = Right.READ_FILE | Right.READ_DIR
 WRITE = READ | Right.WRITE_FILE | Right.TRUNCATE
 KEEP = WRITE | Right.REMOVE_DIR | Right.REMOVE_FILE | Right.MAKE_DIR | Right.MAKE_REG | Right.REFER
 DEVICE = READ | Right.WRITE_FILE | Right.IOCTL_DEV
+PUT = Right.MAKE_REG | Right.REMOVE_FILE | Right.REFER
+"""Files may be moved to there."""
+TAKE = WRITE | Right.REMOVE_FILE | Right.REFER
+"""Files may be read, deleted, and moved to a place that allows writing: a file gains no rights by being moved."""
+WRITE_NEW = Right.WRITE_FILE | Right.TRUNCATE | Right.MAKE_REG | Right.REMOVE_FILE
+"""Files may be made, written and renamed, not read."""
 # The kernel refuses rules that grant a file what only folders have.
 _OF_FILES = Right.WRITE_FILE | Right.READ_FILE | Right.TRUNCATE | Right.IOCTL_DEV
 
@@ -68,8 +74,8 @@ def abi() -> int:
         raise kernel.asked("Landlock", error.errno) from None
 
 
-def restrict(rules: Sequence[Rule]) -> int:
-    """Restrict the calling thread to ``rules``; returns the ABI that it was done by.
+def restrict(rules: Sequence[Rule], *, network: bool = False) -> int:
+    """Restrict the calling thread to ``rules``; returns the ABI that it was done by. ``network``: TCP is left free.
 
     Raises:
         AbsentError: the kernel has no Landlock.
@@ -79,7 +85,7 @@ def restrict(rules: Sequence[Rule]) -> int:
     rights = _RIGHTS.get(version, _ALL_RIGHTS)
     words = [rights]
     if version >= _NETWORK_ABI:
-        words.append(_NETWORK)
+        words.append(0 if network else _NETWORK)
     if version >= _SCOPES_ABI:
         words.append(_SCOPES)
     attribute = struct.pack(f"={len(words)}Q", *words)

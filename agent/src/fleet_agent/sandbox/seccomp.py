@@ -62,6 +62,10 @@ migrate_pages move_pages syslog
 """
 
 SOCKETS = ("socket", "connect", "bind", "listen")
+OWNERSHIP = (
+    "chmod", "fchmod", "fchmodat", "chown", "lchown", "fchown", "fchownat", "setxattr", "lsetxattr", "fsetxattr",
+)  # fmt: skip
+"""Who may do what with a file: Landlock lets it be changed wherever a file lies."""
 
 
 class Instruction(NamedTuple):
@@ -126,10 +130,12 @@ def only_computing(pid: int, machine: str | None = None) -> list[Instruction]:
     return [*program, Instruction(_RETURN, 0, 0, _ERRNO | errno.EPERM)]
 
 
-def nothing_alien(pid: int, denied: Iterable[str] = (), machine: str | None = None) -> list[Instruction]:
+def nothing_alien(
+    pid: int, denied: Iterable[str] = (), machine: str | None = None, families: Iterable[int] = (_AF_UNIX,)
+) -> list[Instruction]:
     """A filter that refuses what :data:`_ALIEN` and ``denied`` list, new processes, and calls younger than the table.
 
-    Sockets that are not ``denied`` are Unix sockets. ``pid`` is the process itself.
+    Sockets that are not ``denied`` are of ``families``. ``pid`` is the process itself.
     """
     column = machine or _here()
     program = _begin(column)
@@ -141,7 +147,7 @@ def nothing_alien(pid: int, denied: Iterable[str] = (), machine: str | None = No
     ]
     for name in (*_ALIEN.split(), *denied):
         program += _answer(column, name, _ERRNO | errno.EPERM)
-    program += _if(column, "socket", 0, _one_of([_AF_UNIX]))
+    program += _if(column, "socket", 0, _one_of(families))
     program += _if(column, "tgkill", 0, _one_of([pid]))
     program += _if(column, "fcntl", 1, _not_one_of(_FCNTLS_AT_OTHERS))
     program += _if(column, "prctl", 0, _not_one_of(_PRCTLS_UNDOING))

@@ -39,13 +39,14 @@ process_vm_writev 311 271|kcmp 312 272|finit_module 313 273|seccomp 317 277|getr
 kexec_file_load 320 294|bpf 321 280|execveat 322 281|userfaultfd 323 282|membarrier 324 283|mlock2 325 284
 statx 332 291|rseq 334 293|sched_getparam 143 121|sched_getscheduler 145 120|mlock 149 228|munlock 150 229
 rt_sigqueueinfo 129 138|capget 125 90|capset 126 91
+fchmod 91 52|fchmodat 268 53|fchown 93 55|fchownat 260 54|setxattr 188 5|lsetxattr 189 6|fsetxattr 190 7
 pidfd_send_signal 424 424|io_uring_setup 425 425|io_uring_enter 426 426|io_uring_register 427 427|open_tree 428 428
 move_mount 429 429|fsopen 430 430|fsconfig 431 431|fsmount 432 432|fspick 433 433|pidfd_open 434 434|clone3 435 435
 openat2 437 437|pidfd_getfd 438 438|faccessat2 439 439|process_madvise 440 440|mount_setattr 442 442
 landlock_create_ruleset 444 444|landlock_add_rule 445 445|landlock_restrict_self 446 446|process_mrelease 448 448
 futex_waitv 449 449
 open 2 -|stat 4 -|lstat 6 -|poll 7 -|access 21 -|fork 57 -|vfork 58 -|readlink 89 -|arch_prctl 158 -|modify_ldt 154 -
-iopl 172 -|ioperm 173 -|epoll_wait 232 -
+iopl 172 -|ioperm 173 -|epoll_wait 232 -|chmod 90 -|chown 92 -|lchown 94 -
 """
 
 LAST_KNOWN = 450

@@ -12,7 +12,7 @@ from functools import partial
 from fleet_agent import ipc
 from fleet_agent.slots import Part
 from fleet_agent.supervisor.front import Front
-from fleet_agent.supervisor.instance import Instance, total
+from fleet_agent.supervisor.instance import Instance
 from fleet_agent.supervisor.log import log
 from fleet_agent.supervisor.loop import Loop
 from fleet_agent.supervisor.unlocking import Answer
@@ -50,6 +50,7 @@ class Copies:
             copy = Instance(next(self._means.numbers), first.model, first.slot, first.copy, first.settings)
             copy.layout = first.layout
             copy.labels = None if first.labels is None else os.dup(first.labels)
+            copy.baseline = None if first.baseline is None else os.dup(first.baseline)
             first.copies.append(copy)
             self._means.unlock(copy, first.layout.model, partial(self._unlocked, copy))
 
@@ -81,8 +82,7 @@ class Copies:
             return
         log(f"{copy.model}: a worker beside the first: {why}")
         first.copies.remove(copy)
-        # What it answered stays counted.
-        first.before, first.served = total(first.before, copy.served), total(first.served, copy.served)
+        first.inherit(copy)
         if copy.deadline is not None:
             copy.deadline.cancel()
         copy.end()

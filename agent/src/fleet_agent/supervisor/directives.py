@@ -18,12 +18,15 @@ from fleet_agent.clock import SignedTime
 from fleet_agent.errors import StorageError
 from fleet_agent.journal import Journal
 from fleet_agent.paths import Paths
+from fleet_agent.supervisor import leases
 from fleet_agent.supervisor.fetching import Fetching
 from fleet_agent.supervisor.log import log
 from fleet_agent.supervisor.loop import Loop
 from fleet_agent.supervisor.unlocking import Answer, Unlocker
 
 _RETRY_S = 10.0
+NEW_EPOCH = "new-epoch"
+"""Journal's name for: the directive in force begins an epoch, and has not been followed yet."""
 
 
 class Remembered(Record):
@@ -46,7 +49,7 @@ class Remembered(Record):
 class Follower(Protocol):
     """Who acts on accepted directives."""
 
-    def follow(self, directive: Directive, *, new_epoch: bool) -> None:
+    def follow(self, directive: Directive) -> None:
         """A directive was accepted and is in the journal."""
 
     def tell(self, kind: str, code: str, text: str) -> None:
@@ -148,13 +151,17 @@ class Directives:
             with parts.journal.transaction() as write:
                 write.fact("directive", payload)
                 write.fact("remembered", after.to_bytes())
+                # What it means besides must survive as it does, should the power go before it is followed.
+                write.fact(leases.FACT, None)
+                if directive.epoch != before.seq_epoch:
+                    write.fact(NEW_EPOCH, b"")
         except StorageError as error:
             self._later(envelope, str(error))
             return
         self.memory, self.directive = after, directive
         log(f"following directive {directive.epoch}/{directive.seq}")
         self._fetch_objects(directive)
-        self._follower.follow(directive, new_epoch=directive.epoch != before.seq_epoch)
+        self._follower.follow(directive)
 
     def _refuse(self, envelope: bytes, code: str, text: str) -> None:
         # A retained directive comes again with every connection; one alarm is enough.

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -25,8 +25,10 @@ _SILENT_S = 90.0
 _WATCH_S = 10.0
 _TELL_AGAIN_S = 600.0
 
-ReleaseOf = Callable[[str, str], bytes | None]
-"""The release digest of a model's version on this device."""
+_FRESH: dict[str, object] = {"answered": 0, "lost": 0, "trouble": "", "sandbox": ""}
+
+Holds = Callable[[str, bytes], bool]
+"""Whether a model's release is on this device."""
 Tell = Callable[[str, str, str], None]
 
 
@@ -34,17 +36,16 @@ class Feeding:
     """Use it in the loop's thread. ``tell`` notes an event: kind, code, text."""
 
     def __init__(
-        self, loop: Loop, sources: Sequence[Source], api: Path, results: Results, release_of: ReleaseOf, tell: Tell
+        self, loop: Loop, sources: Sequence[Source], api: Path, results: Results, holds: Holds, tell: Tell
     ) -> None:
         cameras = [[source] for source in sources if source.kind == "camera"]
         others = [source for source in sources if source.kind != "camera"]
         self._telling = _Telling(tell)
         self.states: dict[str, dict[str, object]] = {
-            source.name: {"kind": source.kind, "model": source.model, "answered": 0, "lost": 0, "trouble": ""}
-            for source in sources
+            source.name: {"kind": source.kind, "model": source.model, **_FRESH} for source in sources
         }
         self._feeders = [
-            _Feeder(loop, group, api, results, release_of, self) for group in ([others] if others else []) + cameras
+            _Feeder(loop, group, api, results, holds, self) for group in ([others] if others else []) + cameras
         ]
 
     def start(self) -> None:
@@ -66,6 +67,11 @@ class Feeding:
         """It goes on."""
         self.states[source]["trouble"] = ""
         self._telling.tell(source, "goes on")
+
+    def confined(self, sources: Iterable[str], tier: str) -> None:
+        """What the process of these sources is confined by."""
+        for source in sources:
+            self.states[source]["sandbox"] = tier
 
     def bad(self, source: str, text: str) -> None:
         """One input is of no use; the others are not affected."""
@@ -99,14 +105,14 @@ class _Feeder:
     """One process and the sources in it."""
 
     def __init__(
-        self, loop: Loop, sources: Sequence[Source], api: Path, results: Results, release_of: ReleaseOf, above: Feeding
+        self, loop: Loop, sources: Sequence[Source], api: Path, results: Results, holds: Holds, above: Feeding
     ) -> None:
         self._loop = loop
         self._sources = sources
         self._names = {source.name for source in sources}
         self._api = api
         self._results = results
-        self._release_of = release_of
+        self._holds = holds
         self._above = above
         self._child: Child | None = None
         self._heard = 0.0
@@ -114,7 +120,9 @@ class _Feeder:
 
     def start(self) -> None:
         self._child = Child(self._loop, "fleet_agent.feeder", self._received, self._ended)
-        self._child.send({"sources": [to_body(source) for source in self._sources], "api": str(self._api)})
+        sources = [to_body(source) for source in self._sources]
+        troubled = [name for name in sorted(self._names) if self._above.states[name]["trouble"]]
+        self._child.send({"sources": sources, "api": str(self._api), "troubled": troubled})
         self._heard = time.monotonic()
         if self._sources[0].kind == "camera":
             self._loop.after(_WATCH_S, partial(self._watch, self._child))
@@ -132,6 +140,11 @@ class _Feeder:
             return
         child.close()
         self._ended(f"silent for {_SILENT_S:.0f} s: its driver hangs")
+
+    def _again(self) -> None:
+        """Its sandbox does not let it reach what has come since: a new process is needed, and nothing is wrong."""
+        self.close()
+        self._loop.after(_FIRST_PAUSE_S, self.start)
 
     def _ended(self, why: str) -> None:
         self._child = None
@@ -151,9 +164,16 @@ class _Feeder:
     def _take(self, message: ipc.Message) -> None:
         body = message.body
         self._heard = time.monotonic()
-        if body["is"] == "result":
-            self._keep(body, message.fds)
-            return
+        match body["is"]:
+            case "result":
+                self._keep(body, message.fds)
+                return
+            case "confined":
+                self._above.confined(self._names, line(str(body["tier"])))
+                return
+            case "again":
+                self._again()
+                return
         source = str(body["source"])
         if source not in self._names:
             return
@@ -183,10 +203,9 @@ class _Feeder:
         except (ContractError, IndexError, OSError) as error:
             told(Refused("malformed", line(f"not a result: {error}")))
             return
-        model = result.model or ""
-        release = self._release_of(model, str(body["version"]))
-        if result.kind != "result" or release is None or not 0 <= priority <= PRIORITIES:
-            told(Refused("malformed", f"no version {line(str(body['version']))} of {model} is on this device"))
+        model, release = result.model or "", result.release or b""
+        if result.kind != "result" or not self._holds(model, release) or not 0 <= priority <= PRIORITIES:
+            told(Refused("malformed", f"no release {release.hex()[:16]} of {model} is on this device"))
             return
         draft = Draft("result", model, release, result.outputs, source=result.source, priority=priority)
         self._results.put(draft, told)

@@ -5,8 +5,9 @@ What is wanted is kept here, so that a front that died gets all of it again.
 
 import os
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol
 
 from dunlin_contract.limits import LIMITS
@@ -37,7 +38,8 @@ class Attachment:
     """A worker as the front must know it. ``connect`` makes a new data socket to the worker and returns our end.
 
     ``load_ms``, ``rss``: what loading took, for the front's statistics. ``labels``: a file with the names of the
-    classes, which stays the caller's and open.
+    classes, which stays the caller's and open. ``way``: how it runs its release; requests are shared among workers that
+    run it the same way.
     """
 
     number: int
@@ -50,6 +52,7 @@ class Attachment:
     load_ms: int = 0
     rss: int = 0
     labels: int | None = None
+    way: str = ""
 
 
 @dataclass(slots=True)
@@ -90,6 +93,12 @@ class Listener(Protocol):
     def worker_hung(self, number: int) -> None:
         """The worker took too long over a request: it will not answer any more."""
 
+    def routed(self, model: str) -> None:
+        """A worker of the model was attached, or requests go to another one: called soon after."""
+
+    def worker_captured(self, number: int, length: int) -> None:
+        """The front keeps a request of so many bytes (0: too many) that a candidate answered otherwise than worker."""
+
     def front_failed(self, code: str, text: str) -> None:
         """The local API cannot be had."""
 
@@ -106,8 +115,10 @@ class Front:
         self._routes: dict[str, int] = {}
         self._trials: dict[int, tuple[str, int]] = {}
         self._batches: dict[int, int] = {}
+        self._rooms: dict[str, int] = {}
         self._drains: dict[int, tuple[Callable[[], None], Timer]] = {}
         self._pause = _RESTART_S
+        self._per_s: float | None = None
         self.port: int | None = None
         """The port that the local API really listens on, once it does."""
 
@@ -118,6 +129,7 @@ class Front:
             self._start()
         else:
             self._send_attach(attachment)
+        self._loop.post(partial(self._listener.routed, attachment.model))
 
     def batch(self, number: int, rows: int) -> None:
         """A worker was found to run up to ``rows`` rows together."""
@@ -129,6 +141,12 @@ class Front:
         self._routes[model] = number
         self._trials.pop(number, None)
         self._send({"do": "route", "model": model, "worker": number})
+        self._loop.post(partial(self._listener.routed, model))
+
+    def limit(self, per_s: float | None) -> None:
+        """At most so many requests a second and model; None: as many as come."""
+        self._per_s = per_s
+        self._send({"do": "limit", "per_s": per_s})
 
     def try_beside(self, number: int, mode: str, share: int) -> None:
         """Run that worker, which is attached, beside the one that its model is routed to; see the contract's Trial.
@@ -139,6 +157,22 @@ class Front:
             del self._trials[other]
         self._trials[number] = (mode, share)
         self._send({"do": "trial", "worker": number, "mode": mode, "share": share})
+
+    def capture(self, model: str, room: int | None) -> None:
+        """Keep requests that a candidate on trial answers otherwise, one at a time, in ``room``; None: keep none.
+
+        The room stays the caller's, and open.
+        """
+        if room is not None:
+            self._rooms[model] = room
+            self._send({"do": "capture", "model": model}, [room])
+        elif self._rooms.pop(model, None) is not None:
+            self._send({"do": "capture", "model": model})
+
+    def capture_again(self, model: str) -> None:
+        """What the room held was taken."""
+        if model in self._rooms:
+            self._send({"do": "captured", "model": model})
 
     def unroute(self, model: str) -> None:
         """Let no request for ``model`` in."""
@@ -183,6 +217,8 @@ class Front:
                 "limits": listen.api.limits,
             }
         )
+        if self._per_s is not None:
+            self._send({"do": "limit", "per_s": self._per_s})
         for attachment in self._attached.values():
             self._send_attach(attachment)
         for model, number in self._routes.items():
@@ -190,10 +226,12 @@ class Front:
                 self._send({"do": "route", "model": model, "worker": number})
         for number, (mode, share) in self._trials.items():
             self._send({"do": "trial", "worker": number, "mode": mode, "share": share})
+        for model, room in self._rooms.items():
+            self._send({"do": "capture", "model": model}, [room])
 
-    def _send(self, body: dict[str, object]) -> None:
+    def _send(self, body: dict[str, object], fds: Sequence[int] = ()) -> None:
         if self._child is not None:
-            self._child.send(body)
+            self._child.send(body, fds)
 
     def _send_attach(self, attachment: Attachment) -> None:
         body = {
@@ -206,6 +244,7 @@ class Front:
             "runtime": attachment.runtime,
             "load_ms": attachment.load_ms,
             "rss": attachment.rss,
+            "way": attachment.way,
         }
         labels = [] if attachment.labels is None else [attachment.labels]
         with attachment.connect() as ours:
@@ -232,6 +271,9 @@ class Front:
             case "lost":
                 if int(body["worker"]) in self._attached:
                     self._listener.worker_lost(int(body["worker"]))
+            case "captured":
+                if int(body["worker"]) in self._attached:
+                    self._listener.worker_captured(int(body["worker"]), int(body["bytes"]))
             case "hung":
                 if int(body["worker"]) in self._attached:
                     self._listener.worker_hung(int(body["worker"]))

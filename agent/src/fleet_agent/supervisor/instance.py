@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from dunlin_contract.manifest import Manifest
-from fleet_agent import ipc, locking
-from fleet_agent.config.workers import Settings
+from fleet_agent import captured, ipc, locking
+from fleet_agent.config.workers import ENGINE, Settings
+from fleet_agent.engine_file import Head
 from fleet_agent.errors import line
 from fleet_agent.sandbox import groups
 from fleet_agent.sandbox.record import Record
@@ -20,6 +21,7 @@ from fleet_agent.supervisor.child import Child
 from fleet_agent.supervisor.front import Compared, Numbers
 from fleet_agent.supervisor.log import log
 from fleet_agent.supervisor.loop import Loop, Timer
+from fleet_agent.supervisor.quality import Watch, read_features
 from fleet_agent.update.state import Copy
 
 _BATCHING = ("onnxruntime",)
@@ -57,7 +59,21 @@ class Running:
 
 
 GOOD = Outcome(True)
+LEAN = "lean"
+"""Another way to run a release, beside ``ENGINE``: its cheaper variant."""
 Done = Callable[[Outcome], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """An engine that was built on this device: its file, and the head of that."""
+
+    path: Path
+    head: Head
+
+    def to_map(self) -> dict[str, object]:
+        """What a worker must know of it."""
+        return {"compute": self.head.compute, "rows": self.head.rows}
 
 
 @dataclass(slots=True, eq=False)
@@ -65,9 +81,12 @@ class Instance:
     """One release that is, or is about to be, in a worker.
 
     ``memory``: the sealed model until the worker has it, ``pinned`` where its pages are locked. ``labels``: names of
-    its classes, sealed too, for as long as it lives. ``data``: our end of its data socket until the front has it.
-    ``step``: who waits for the worker's next word. ``before``: what it had answered when the last front died.
+    its classes, ``baseline``: how its requests should be, sealed too, for as long as it lives. ``data``: our end of its
+    data socket until the front has it. ``step``: who waits for the worker's next word. ``before``: what it had answered
+    when the last front died.
     ``copies``: further workers of the same release, which share its requests. ``batch``: rows that it runs together.
+    ``way``: how it runs its release, if not the usual way; ``engine``: what it runs then, if not a variant.
+    ``watch``: what it has counted. ``room``: memory for a request that it keeps, while it keeps some (``capturing``).
     """
 
     number: int
@@ -79,6 +98,7 @@ class Instance:
     memory: int | None = None
     pinned: locking.Pinned | None = None
     labels: int | None = None
+    baseline: int | None = None
     child: Child | None = None
     group: groups.Group | None = None
     data: socket.socket | None = None
@@ -92,6 +112,21 @@ class Instance:
     batch: int = 1
     batch_known: bool = False
     copies: "list[Instance]" = field(default_factory=list)
+    watch: Watch = field(default_factory=Watch)
+    capturing: Mapping[str, object] | None = None
+    room: int | None = None
+    way: str = ""
+    engine: Engine | None = None
+
+    @property
+    def place(self) -> str:
+        """Where it stands on the roster: its slot, and how it runs that one's release if not the usual way."""
+        return place(self.slot.name, self.way)
+
+    @property
+    def delegate(self) -> str:
+        """What computes: until there is an engine, and beside it, the CPU."""
+        return "cpu" if self.settings.delegate == ENGINE and self.engine is None else self.settings.delegate
 
     def keep(self, fd: int) -> None:
         """Keep the sealed model, in locked pages where that is possible, until the worker has it."""
@@ -116,20 +151,31 @@ class Instance:
         assert self.memory is not None
         variant = self.layout.variant
         self.child = Child(loop, "fleet_agent.worker", said, lambda why: died(self._why(why)))
-        self.group = groups.confine(self.number, self.child.pid, self.settings.memory_mb)
+        if self.child.pid is not None:
+            self.group = groups.confine(self.number, self.child.pid, self.settings.memory_mb)
         self.data, theirs = socket.socketpair()
         body = {
             "do": "load",
-            "runtime": variant.fit.runtime,
+            "runtime": variant.fit.runtime if self.engine is None else "tensorrt",
             "io": variant.io.to_cbor(),
             "threads": self.settings.threads,
             "cpus": list(self.settings.cpus),
-            "delegate": self.settings.delegate,
+            "delegate": self.delegate,
             "account": self.settings.account,
+            "engine": None if self.engine is None else self.engine.to_map(),
         }
-        labels = [] if self.labels is None else [self.labels]
+        beside = {"labels": self.labels, "baseline": self.baseline}
+        extra = {name: fd for name, fd in beside.items() if fd is not None}
+        self.watch = Watch(read_features(self.baseline), variant.io.postprocess is not None)
         with theirs:
-            self.child.send(body, [self.memory, theirs.fileno(), *labels])
+            self.child.send(body | {"extra": list(extra)}, [self.memory, theirs.fileno(), *extra.values()])
+
+    def take_step(self) -> Done | None:
+        """Who waits for the worker's next word: nobody does any more."""
+        if self.deadline is not None:
+            self.deadline.cancel()
+        done, self.step = self.step, None
+        return done
 
     def _why(self, why: str) -> str:
         """Why the worker's process ended."""
@@ -176,15 +222,40 @@ class Instance:
     def end(self, gone: Callable[[], None] | None = None) -> None:
         """End the worker at once, and let go of everything; ``gone`` is called when its memory is free."""
         self.drop_memory()
-        if self.labels is not None:
-            os.close(self.labels)
-            self.labels = None
+        for fd in (self.labels, self.baseline, self.room):
+            if fd is not None:
+                os.close(fd)
+        self.labels = self.baseline = self.room = None
         if self.data is not None:
             self.data.close()
         if self.child is not None:
             self.child.close(gone)
         elif gone is not None:
             gone()
+
+    def ask(self, body: Mapping[str, object]) -> None:
+        """Tell the worker something, if it is there."""
+        if self.child is not None and self.loaded:
+            self.child.send(body)
+
+    def capture(self, policy: Mapping[str, object] | None) -> None:
+        """Have requests kept by a policy (``random``, ``margin``, ``classes``); None: none."""
+        if policy == self.capturing or self.child is None or not self.loaded:
+            return
+        if self.room is not None:
+            os.close(self.room)
+            self.room = None
+        self.capturing = policy
+        if policy is None:
+            self.child.send({"do": "capture"})
+        else:
+            self.room = captured.room()
+            self.child.send({"do": "capture", **policy}, [self.room])
+
+    def inherit(self, dead: "Instance") -> None:
+        """A worker of the same release is dead: what it answered stays counted."""
+        self.before, self.served = total(self.before, dead.served), total(self.served, dead.served)
+        self.watch.inherit(dead.watch)
 
     def connect(self) -> socket.socket:
         """Our end of the worker's data socket: the one it was loaded with, or a new pair."""
@@ -198,12 +269,23 @@ class Instance:
         return ours
 
 
+def place(slot: str, way: str) -> str:
+    """Key of a slot's worker on the roster."""
+    return f"{slot}+{way}" if way else slot
+
+
 class DamagedError(Exception):
     """What a slot holds is not what the journal says it holds."""
 
 
-def read_layout(slot: Slot, copy: Copy) -> Layout:
-    """Layout of a release that was verified before; only its digest, from the journal, is trusted."""
+def read_layout(slot: Slot, copy: Copy, *, lean: bool = False) -> Layout:
+    """Layout of a release that was verified before; only its digest, from the journal, is trusted.
+
+    ``lean``: as the cheaper variant that came with it sees things.
+
+    Raises:
+        DamagedError: what lies there is another release, or not all of it.
+    """
     payload, index = slot.manifest(), slot.index()
     if payload is None or index is None or hashlib.sha256(payload).digest() != copy.release:
         raise DamagedError("the manifest in the slot is not the verified one")
@@ -211,7 +293,16 @@ def read_layout(slot: Slot, copy: Copy) -> Layout:
     variant = next((one for one in manifest.variants if one.kind == copy.variant), None)
     if variant is None or len(index) != manifest.index_length:
         raise DamagedError("the index in the slot is not the verified one")
-    return Layout(manifest, variant, [index[at : at + 32] for at in range(0, len(index), 32)])
+    layout = Layout(manifest, variant, [index[at : at + 32] for at in range(0, len(index), 32)])
+    if not lean:
+        return layout
+    cheaper = next((one for one in manifest.variants if one.kind == slot.lean), None)
+    if cheaper is None or cheaper.kind == variant.kind:
+        raise DamagedError("no cheaper variant came with this release")
+    layout = layout.also(cheaper)
+    if not slot.have().issuperset(range(len(layout.leaves))):
+        raise DamagedError(f"the variant {cheaper.kind} is not here as a whole")
+    return layout
 
 
 def _running(body: Mapping[str, object]) -> Running:

@@ -4,7 +4,7 @@ Time is counted since the last accepted directive by the clock that runs from bo
 journal; a wall clock set back renews nothing, and one set forward ends nothing.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 
 from dunlin_contract.directive import Desired
 from fleet_agent.clock import Clock
@@ -16,7 +16,8 @@ from fleet_agent.supervisor.loop import Loop
 _LOOK_S = 15.0
 _SAVE_S = 300.0
 """A restart forgets less than this of a lease; more often would wear flash out."""
-_FACT = "lease-elapsed"
+FACT = "lease-elapsed"
+"""Journal's name for the seconds since the last accepted directive, whose own transaction sets them back."""
 
 
 class Leases:
@@ -29,7 +30,7 @@ class Leases:
         self._ended = ended
         self._desired: Mapping[str, Desired] = {}
         self._told: set[str] = set()
-        self._before = int.from_bytes(journal.fact(_FACT) or b"", "big")
+        self._before = int.from_bytes(journal.fact(FACT) or b"", "big")
         self._since = clock.since_boot()
         self._saved = self._since
 
@@ -39,11 +40,15 @@ class Leases:
         self._look()
 
     def renewed(self, desired: Mapping[str, Desired]) -> None:
-        """A directive was accepted."""
+        """A directive was accepted, and the journal knows."""
         self._desired = desired
         self._told.clear()
         self._before, self._since = 0, self._clock.since_boot()
-        self._save()
+        self._saved = self._since
+
+    def holding(self, desired: Mapping[str, Desired]) -> Set[str]:
+        """Models whose lease has not run out."""
+        return {model for model, wanted in desired.items() if self.elapsed_s <= wanted.lease.seconds}
 
     @property
     def elapsed_s(self) -> int:
@@ -64,6 +69,6 @@ class Leases:
         self._saved = self._clock.since_boot()
         try:
             with self._journal.transaction() as write:
-                write.fact(_FACT, self.elapsed_s.to_bytes(8, "big"))
+                write.fact(FACT, self.elapsed_s.to_bytes(8, "big"))
         except StorageError as error:
             log(str(error))  # a full disk ends no watch

@@ -46,6 +46,22 @@ def choose(manifest: Manifest, device: DeviceDescription) -> tuple[Variant | Non
     return None, tuple(rejected)
 
 
+def choose_lean(manifest: Manifest, device: DeviceDescription, chosen: Variant) -> Variant | None:
+    """The variant that fits and is promised to compute least, if that is less than the chosen one.
+
+    Apps must not notice: its inputs, outputs and what is done to images before and after are the same.
+    """
+    cheaper = [
+        one
+        for one in manifest.variants
+        if one.budget.p95_us < chosen.budget.p95_us
+        and one.io == chosen.io
+        and not fit(one.fit, device)
+        and manifest.payloads[manifest.model_payload(one)].delta_base is None
+    ]
+    return min(cheaper, key=lambda one: one.budget.p95_us, default=None)
+
+
 def check_index(manifest: Manifest, index: bytes) -> list[bytes]:
     """Leaf hashes of an index that the signed Merkle roots confirm. Raises MismatchError ``merkle``, ``lengths``."""
     require(Rule.LENGTHS, len(index) == manifest.index_length, "the index is not as long as the manifest implies")
@@ -67,7 +83,7 @@ class _Job:
 
 
 class Planning:
-    """One plan a model at a time."""
+    """One plan a model at a time. ``lean``: a cheaper variant, where a release has one, is to be brought, too."""
 
     def __init__(
         self,
@@ -77,6 +93,8 @@ class Planning:
         device: str,
         description: DeviceDescription,
         signed_now: Callable[[], int],
+        *,
+        lean: bool = False,
     ) -> None:
         self._loop = loop
         self._fetching = fetching
@@ -84,6 +102,7 @@ class Planning:
         self._device = device
         self._description = description
         self._signed_now = signed_now
+        self._lean = lean
         self._jobs: dict[str, _Job] = {}
         self.rejected: dict[str, tuple[Rejected, ...]] = {}
         """Per model, the variants that did not fit when its release was last planned."""
@@ -142,16 +161,20 @@ class Planning:
         except ContractError as error:
             self._finish(job, Refusal(error.rule, line(error.detail)))
             return
-        variant, rejected = choose(manifest, replace(self._description, tier=device.tier()))
+        description = replace(self._description, tier=device.tier())
+        variant, rejected = choose(manifest, description)
         self.rejected[job.model] = rejected
         if variant is None:
             reasons = "; ".join(f"{one.kind}: {one.reasons[0]}" for one in rejected)
             self._finish(job, Refusal("no-variant", line(f"no variant fits this device: {reasons}")))
             return
         layout = Layout(manifest, variant, leaves)
-        self._open_grant(job, layout, index)
+        lean = choose_lean(manifest, description, variant) if self._lean else None
+        if lean is not None:
+            layout.also(lean)
+        self._open_grant(job, layout, index, lean.kind if lean is not None else "")
 
-    def _open_grant(self, job: _Job, layout: Layout, index: bytes) -> None:
+    def _open_grant(self, job: _Job, layout: Layout, index: bytes, lean: str) -> None:
         body: dict[str, object] = {
             "do": "grant",
             "model": job.model,
@@ -159,14 +182,14 @@ class Planning:
             "grant": job.desired.grant,
             "device": self._device,
         }
-        self._unlocker.ask(body, lambda answer: self._opened(job, layout, index, answer))
+        self._unlocker.ask(body, lambda answer: self._opened(job, layout, index, lean, answer))
 
-    def _opened(self, job: _Job, layout: Layout, index: bytes, answer: Answer) -> None:
+    def _opened(self, job: _Job, layout: Layout, index: bytes, lean: str, answer: Answer) -> None:
         if not self._goes_on(job, answer):
             return
         cek = answer.body.get("cek")
         assert isinstance(cek, bytes)
-        self._finish(job, Plan(job.desired.release, job.objects[job.desired.manifest], index, cek, layout))
+        self._finish(job, Plan(job.desired.release, job.objects[job.desired.manifest], index, cek, layout, lean))
 
     def _goes_on(self, job: _Job, answer: Answer) -> bool:
         if self._jobs.get(job.model) is not job:

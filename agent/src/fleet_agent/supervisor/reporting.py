@@ -22,6 +22,7 @@ from fleet_agent.supervisor.link import Link
 from fleet_agent.supervisor.log import log
 from fleet_agent.supervisor.loop import Loop, Timer
 from fleet_agent.supervisor.planning import Planning
+from fleet_agent.supervisor.sensing import Sensing
 from fleet_agent.supervisor.serving import Serving
 from fleet_agent.supervisor.status import model_state
 from fleet_agent.supervisor.updates import Updates
@@ -45,6 +46,7 @@ class Sources:
     serving: Serving
     updates: Updates
     directives: Directives
+    sensing: Sensing
     description: DeviceDescription
     boot_nonce: bytes
 
@@ -81,7 +83,7 @@ def reported(sources: Sources) -> Reported:
         uptime_s=int(sources.clock.since_boot()),
         time_s=max(0, min(LIMITS.time_s, int(sources.clock.wall()))),
         agent_version=__version__,
-        temperature_dc=device.temperature_dc(),
+        temperature_dc=sources.sensing.reading.temperature_dc,
         root_version=memory.root_version,
     )
 
@@ -128,9 +130,24 @@ def telemetry(sources: Sources) -> Telemetry:
                 errors=numbers.errors,
                 latency_us=numbers.sketch,
                 comparison=_comparison(sources, name, state),
+                drift=sources.serving.drift(name, slot),
+                confidence=sources.serving.confidence(name, slot),
             )
     load = int(os.getloadavg()[0] * 1000)
-    return Telemetry(models=models, memory_bytes=device.used_memory(), load_permille=min(load, 1_000_000))
+    return Telemetry(
+        models=models,
+        memory_bytes=device.used_memory(),
+        load_permille=min(load, 1_000_000),
+        hardware=sources.sensing.hardware(),
+    )
+
+
+def telemetry_bytes(whole: Telemetry) -> bytes:
+    """Telemetry as it goes over the wire; what baselines' bins hold is left out where all of it would not fit."""
+    data = whole.to_bytes()
+    if len(data) > LIMITS.telemetry_bytes:
+        data = replace(whole, models={name: replace(one, drift=()) for name, one in whole.models.items()}).to_bytes()
+    return data
 
 
 class Reporting:
@@ -231,7 +248,12 @@ class Reporting:
         self._numbers = self._loop.after(self._settings().telemetry_interval_s, self._send_telemetry)
 
     def _send_telemetry(self) -> None:
-        data = telemetry(self._sources).to_bytes()
+        self._sources.serving.count(self._send_counts)
+
+    def _send_counts(self) -> None:
+        if not self.connected:
+            return
+        data = telemetry_bytes(telemetry(self._sources))
         if len(data) <= LIMITS.telemetry_bytes:
             self._link.publish("telemetry", data, 0)
         else:

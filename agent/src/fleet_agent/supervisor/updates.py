@@ -1,11 +1,12 @@
 """Runs the update machine for every model: an event, the journal, then the effects."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
 from functools import partial
 
 from dunlin_contract.directive import Desired, Trial
 from dunlin_contract.event import Event
+from dunlin_contract.rules import Rule
 from dunlin_contract.settings import Settings
 from dunlin_contract.sketch import Sketch
 from fleet_agent import files
@@ -14,6 +15,7 @@ from fleet_agent.errors import StorageError, line
 from fleet_agent.journal import Journal
 from fleet_agent.paths import Paths
 from fleet_agent.slots import Plan, Slot
+from fleet_agent.supervisor.directives import NEW_EPOCH
 from fleet_agent.supervisor.downloads import Downloads
 from fleet_agent.supervisor.front import Compared, Numbers
 from fleet_agent.supervisor.instance import Outcome, since
@@ -61,6 +63,7 @@ class Updates:
         self.states: dict[str, State] = tools.journal.models()
         self._desired: Mapping[str, Desired] = {}
         self._trials: Mapping[str, Trial] = {}
+        self._trials_wait = False
         self._plans: dict[str, Plan] = {}
         self._watches: dict[str, Timer] = {}
         self._crashes: dict[str, list[float]] = {}
@@ -82,18 +85,17 @@ class Updates:
         for model in sorted((folders | {key.stem for key in paths.keystore.glob("*.storage")}) - set(self.states)):
             self._remove(model)
 
-    def follow(
-        self, desired: Mapping[str, Desired], trials: Mapping[str, Trial], *, new_epoch: bool, renewed: bool
-    ) -> None:
-        """Follow a directive; ``renewed``: it is a new one, which renews every lease."""
+    def follow(self, desired: Mapping[str, Desired], trials: Mapping[str, Trial], *, renewed: Set[str]) -> None:
+        """Follow a directive; ``renewed``: models whose lease holds."""
         before, self._desired = self._desired, desired
         trials_before, self._trials = self._trials, trials
+        new_epoch = self._tools.journal.fact(NEW_EPOCH) is not None
         if new_epoch:
             self._forget_floors()
         for model in sorted(set(self.states) - set(desired)):
             self.feed(model, on.Undesired())
         for model, wanted in sorted(desired.items()):
-            if renewed:
+            if model in renewed:
                 self.feed(model, on.LeaseRenewed())
             granted = _new_grant(before.get(model), wanted)
             # A model that comes back has the floor that it left with.
@@ -102,10 +104,26 @@ class Updates:
             trial = trials.get(model)
             if trial is None:
                 self.feed(model, on.NoTrial())
-                continue
-            last, candidate = trials_before.get(model), trial.candidate
-            granted = _new_grant(last.candidate if last is not None else None, candidate)
-            self.feed(model, on.Trial(candidate.release, candidate.floor, trial.mode, trial.share, granted))
+            else:
+                self._follow_trial(model, trial, trials_before.get(model))
+        if new_epoch:
+            self._followed_epoch()
+
+    def _follow_trial(self, model: str, trial: Trial, last: Trial | None) -> None:
+        """Unless trials wait: one that has not begun looks as if no directive named it."""
+        state, candidate = self.states.get(model), trial.candidate
+        if self._trials_wait and (state is None or state.beside != candidate.release):
+            self.feed(model, on.NoTrial())
+            return
+        granted = _new_grant(last.candidate if last is not None else None, candidate)
+        self.feed(model, on.Trial(candidate.release, candidate.floor, trial.mode, trial.share, granted))
+
+    def defer_trials(self, wait: bool) -> None:
+        """Begin no trial while the device is hot; those that run go on. ``wait`` False: begin what waited."""
+        self._trials_wait = wait
+        if not wait:
+            for model, trial in self._trials.items():
+                self._follow_trial(model, trial, trial)
 
     def _forget_floors(self) -> None:
         try:
@@ -113,6 +131,13 @@ class Updates:
                 write.no_floors()
         except StorageError as error:
             log(f"{error}; floors of models that are gone stay as they are")
+
+    def _followed_epoch(self) -> None:
+        try:
+            with self._tools.journal.transaction() as write:
+                write.fact(NEW_EPOCH, None)
+        except StorageError as error:
+            log(f"{error}; the next directive begins the epoch once more")
 
     def drop(self, model: str) -> None:
         """Forget a model that is being wiped; its files and its journal are the wipe's."""
@@ -280,19 +305,28 @@ class Updates:
                 assert isinstance(effect, do.Note), "only a note is done already: it went into the journal"
 
     def _plan(self, model: str, release: bytes) -> None:
-        trial = self._trials.get(model)
-        named = (self._desired.get(model), trial.candidate if trial is not None else None)
-        wanted = next((one for one in named if one is not None and one.release == release), None)
+        wanted = self._wanted(model, release)
         if wanted is None:
             # A damaged release that no directive names any more: its objects are nowhere to be asked for.
             refused = on.PlanRefused(release, "not-desired", "no directive names this release any more")
             self._tools.loop.post(partial(self.feed, model, refused))
             return
         slots = [self._slot(model, slot) for slot in SLOTS]
-        self._tools.planning.begin(model, wanted, slots, partial(self._planned, model, release))
+        self._tools.planning.begin(model, wanted, slots, partial(self._planned, model, wanted))
 
-    def _planned(self, model: str, release: bytes, result: Plan | Refusal) -> None:
+    def _wanted(self, model: str, release: bytes) -> Desired | None:
+        """What the directive in force says of a release that it names."""
+        trial = self._trials.get(model)
+        named = (self._desired.get(model), trial.candidate if trial is not None else None)
+        return next((one for one in named if one is not None and one.release == release), None)
+
+    def _planned(self, model: str, planned: Desired, result: Plan | Refusal) -> None:
+        release = planned.release
         if isinstance(result, Refusal):
+            if result.code == Rule.GRANT_OPEN and _new_grant(planned, self._wanted(model, release)):
+                # Another one came meanwhile.
+                self._plan(model, release)
+                return
             self.feed(model, on.PlanRefused(release, result.code, result.text))
             return
         self._plans[model] = result
@@ -356,9 +390,12 @@ class Updates:
             state = self.states.get(model)
             if state is None or state.run != run or state.phase != phase:
                 return
+            elapsed_s = tools.clock.since_boot() - began
+            if phase == Phase.TRIAL and elapsed_s >= self._settings().probation_s:
+                self.feed(model, on.TrialStable(run))
             numbers = since(earlier, tools.serving.numbers(model, slot))
             other = tools.serving.numbers(model, state.active) if phase == Phase.PROBATION else Numbers()
-            verdict = judged(_observed(tools.clock.since_boot() - began, numbers, other))
+            verdict = judged(_observed(elapsed_s, numbers, other))
             if verdict.passed is None:
                 self._watches[model] = tools.loop.after(_LOOK_S, look)
             elif verdict.passed:
@@ -377,9 +414,11 @@ class Updates:
             timer.cancel()
 
 
-def _new_grant(before: Desired | None, wanted: Desired) -> bool:
+def _new_grant(before: Desired | None, wanted: Desired | None) -> bool:
     """Whether the directive before named the same release with another grant."""
-    return before is not None and before.release == wanted.release and before.grant != wanted.grant
+    if before is None or wanted is None:
+        return False
+    return before.release == wanted.release and before.grant != wanted.grant
 
 
 def _observed(elapsed_s: float, numbers: Numbers, other: Numbers) -> Observed:

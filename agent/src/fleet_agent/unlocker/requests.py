@@ -16,9 +16,13 @@ from dunlin_contract.manifest import Payload
 from dunlin_contract.root import Root
 from dunlin_contract.rules import Rule, refuse, require
 from dunlin_contract.schema import Record
+from fleet_agent.engine_file import Head
+from fleet_agent.files import disk_errors
 from fleet_agent.paths import Paths
-from fleet_agent.unlocker.keystore import Keystore, KeystoreError, seal, unseal
-from fleet_agent.unlocker.payloads import Unlocked, sealed_memory
+from fleet_agent.sealed import Sealed, sealed_memory
+from fleet_agent.unlocker import engines
+from fleet_agent.unlocker.keystore import Keystore, KeystoreError, StorageKey, seal, unseal
+from fleet_agent.unlocker.payloads import Unlocked
 
 _BLOB_BYTES = LIMITS.directive_bytes + 4096
 
@@ -70,13 +74,15 @@ class Requests:
         self._paths = paths
         self._keystore = keystore
         self._locked = locked
-        self._unlocked: Unlocked | None = None
+        self._unlocked: Sealed | None = None
         self._answers: dict[str, Callable[[dict[str, Any], list[int], list[int]], dict[str, object]]] = {
             "verify": self._verify,
             "root": self._root_in_force,
             "next-root": self._next_root,
             "grant": self._grant,
             "unlock": self._unlock,
+            "keep-engine": self._keep_engine,
+            "open-engine": self._open_engine,
             "storage-key": self._storage_key,
             "destroy": self._destroy,
             "forget": self._forget,
@@ -108,6 +114,8 @@ class Requests:
                 record = envelopes.open_manifest(envelope, root).manifest
             case "ack":
                 record = envelopes.open_ack(envelope, root)
+            case "capture":
+                record = envelopes.open_capture(envelope, root)
             case _:
                 record, _ = envelopes.open_wipe(envelope, root)
         # Canonical encoding makes this the payload's very bytes.
@@ -131,16 +139,30 @@ class Requests:
         return {"cek": seal(key, cek, body["release"])}
 
     def _unlock(self, body: dict[str, Any], fds: list[int], out: list[int]) -> dict[str, object]:
-        key = self._keystore.storage_key(body["model"], make=False)
-        if key is None:
-            raise KeystoreError(f"the storage key of {body['model']} is gone")
-        cek = unseal(key, body["cek"], body["release"])
+        cek = unseal(self._key_of(body["model"]), body["cek"], body["release"])
         if cek is None:
             refuse(Rule.CHUNK_OPEN, "the sealed content key does not open: damaged, or of another release")
         payload = Payload.from_cbor(body["payload"])
         self._unlocked = Unlocked(fds[0], body["offset"], payload, cek, locked=self._locked)
         out.append(self._unlocked.fd)
         return {}
+
+    def _keep_engine(self, body: dict[str, Any], fds: list[int], _: list[int]) -> dict[str, object]:
+        """Encrypt an engine that was built here, a memory file, into the second file."""
+        with disk_errors(f"the engine of {body['model']}"):
+            engines.keep(self._key_of(body["model"]), Head.from_bytes(body["head"]), *fds)
+        return {}
+
+    def _open_engine(self, body: dict[str, Any], fds: list[int], out: list[int]) -> dict[str, object]:
+        self._unlocked = engines.OpenedEngine(self._key_of(body["model"]), fds[0], locked=self._locked)
+        out.append(self._unlocked.fd)
+        return {}
+
+    def _key_of(self, model: str) -> StorageKey:
+        key = self._keystore.storage_key(model, make=False)
+        if key is None:
+            raise KeystoreError(f"the storage key of {model} is gone")
+        return key
 
     def _storage_key(self, body: dict[str, Any], _: list[int], __: list[int]) -> dict[str, object]:
         """Id of a model's storage key (empty when it has none) and whether its canary opens."""

@@ -128,6 +128,13 @@ class TrialFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class TrialStable:
+    """The candidate has been on trial since the last start for as long as a probation takes."""
+
+    run: int
+
+
+@dataclass(frozen=True, slots=True)
 class ProbationPassed:
     """The candidate served well for as long as was asked."""
 
@@ -177,6 +184,7 @@ Event = (
     | TestPassed
     | NoRoom
     | TrialFailed
+    | TrialStable
     | ProbationPassed
     | ProbationFailed
     | ActiveDamaged

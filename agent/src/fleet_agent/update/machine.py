@@ -36,10 +36,16 @@ from fleet_agent.update.state import RUNNING, UNDERWAY, Copy, Phase, State
 REPAIRS = 2
 """How often damaged bytes of one candidate are fetched again before it is refused."""
 RESTARTS = 3
-"""How often a candidate that a restart interrupted is tried again: a first release on probation, or one on trial."""
+"""How often a candidate that a restart interrupted is tried again: a first release on probation, or one on trial.
 
-RETRIED_AT_BOOT = frozenset({"disk-full", "memory", "no-variant"})
-"""Refusals that were the device's state, not the release's fault: worth another try after a restart."""
+On trial only restarts that follow each other count: a device may be switched off every night of a long trial.
+"""
+
+RETRIED_AT_BOOT = frozenset({"disk-full", "memory", "no-variant", str(Rule.GRANT_OPEN)})
+"""Refusals that were the device's state, not the release's fault: worth another try after a restart.
+
+A grant: the power may have gone before a directive with another one was followed.
+"""
 
 Step = tuple[State | None, tuple[do.Effect, ...]]
 
@@ -88,7 +94,7 @@ def _interrupted_trial(state: State) -> Move:
     """A candidate on trial may be why the device stopped, but power fails too: not refused for the first restarts."""
     if state.restarts < RESTARTS:
         return stage(replace(state, restarts=state.restarts + 1))
-    return refuse(state, "restarted", f"the device restarted {RESTARTS + 1} times during the trial")
+    return refuse(state, "restarted", f"the device restarted {RESTARTS + 1} times soon after the trial began")
 
 
 def _desired(state: State, event: on.Desired) -> Step:
@@ -266,6 +272,12 @@ def _trial_failed(state: State, event: on.TrialFailed) -> Step:
     return state, (found, do.Retire(slot), do.Plan(candidate))
 
 
+def _trial_stable(state: State, event: on.TrialStable) -> Step:
+    if state.phase != Phase.TRIAL or event.run != state.run:
+        return state, ()
+    return replace(state, restarts=0), ()
+
+
 def _probation_passed(state: State, event: on.ProbationPassed) -> Step:
     if state.phase != Phase.PROBATION or event.run != state.run:
         return state, ()
@@ -339,6 +351,7 @@ _HANDLERS: dict[type, Callable[[State, Any], Step]] = {
     on.TestPassed: _test_passed,
     on.NoRoom: _no_room,
     on.TrialFailed: _trial_failed,
+    on.TrialStable: _trial_stable,
     on.ProbationPassed: _probation_passed,
     on.ProbationFailed: _probation_failed,
     on.ActiveDamaged: _active_damaged,

@@ -12,8 +12,10 @@ from typing import NamedTuple
 from fleet_agent import frames
 from fleet_agent.frames import NO_TIME, OUTPUT_BYTES, Image, Request, RequestError, Status, Tensor, check_inputs
 from fleet_agent.runtimes.errors import ModelRunError
+from fleet_agent.worker.capturing import Capturing
 from fleet_agent.worker.images import LackingError, Pictures
 from fleet_agent.worker.model import Model, Result
+from fleet_agent.worker.quality import Quality
 
 
 class Arrived(NamedTuple):
@@ -24,11 +26,13 @@ class Arrived(NamedTuple):
 
 
 class Answering:
-    """A model, and what makes its requests of images."""
+    """A model, what makes its requests of images, and who looks at requests once they are answered."""
 
-    def __init__(self, model: Model, pictures: Pictures) -> None:
+    def __init__(self, model: Model, pictures: Pictures, quality: Quality, capturing: Capturing) -> None:
         self._model = model
         self._pictures = pictures
+        self.quality = quality
+        self.capturing = capturing
 
     @property
     def most(self) -> int:
@@ -38,10 +42,18 @@ class Answering:
     def answers(self, waiting: Sequence[Arrived]) -> Iterator[bytes]:
         """Response frames in the order of the requests; what ran together comes together."""
         for group in self._groups(waiting):
-            if len(group) == 1:
-                yield self._alone(group[0])
-            else:
-                yield self._together(group)
+            # Of this call alone: another data socket may be served at the same time.
+            answered: list[tuple[Arrived, Result]] = []
+            yield self._alone(group[0], answered) if len(group) == 1 else self._together(group, answered)
+            # The answer is out, and the request's bytes are still there.
+            for arrived, result in answered:
+                self._look(arrived, result)
+
+    def _look(self, arrived: Arrived, result: Result) -> None:
+        self.capturing.see(arrived.request.content, result.tensors)
+        weight = self.quality.weight()
+        if weight:
+            self.quality.count(weight, result.inputs, result.tensors)
 
     def _groups(self, waiting: Sequence[Arrived]) -> Iterator[list[Arrived]]:
         """Neighbours that may run together."""
@@ -71,16 +83,17 @@ class Answering:
         shapes = [tensor.shape[1:] for tensor in content]
         return (rows.pop(), shapes) if len(rows) == 1 else (0, None)
 
-    def _together(self, group: list[Arrived]) -> bytes:
+    def _together(self, group: list[Arrived], answered: list[tuple[Arrived, Result]]) -> bytes:
         begun = time.perf_counter_ns()
         try:
             results = self._model.infer_together([_tensors(arrived) for arrived in group])
         except ModelRunError:
             # One of them may be to blame, and the others need not know.
-            return b"".join(self._alone(arrived) for arrived in group)
+            return b"".join(self._alone(arrived, answered) for arrived in group)
+        answered += zip(group, results, strict=True)
         return b"".join(_served(arrived, begun, result) for arrived, result in zip(group, results, strict=True))
 
-    def _alone(self, arrived: Arrived) -> bytes:
+    def _alone(self, arrived: Arrived, answered: list[tuple[Arrived, Result]]) -> bytes:
         number, content = arrived.request
         begun = time.perf_counter_ns()
         try:
@@ -91,6 +104,7 @@ class Answering:
             return frames.pack_unserved(number, Status.LACKING, NO_TIME, str(error))
         except ModelRunError as error:
             return frames.pack_unserved(number, Status.FAILED, NO_TIME, str(error))
+        answered.append((arrived, result))
         return _served(arrived, begun, result)
 
 

@@ -3,6 +3,7 @@
 import os
 import socket
 import time
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -18,8 +19,11 @@ from fleet_agent.sandbox.kernel import SandboxError
 from fleet_agent.sandbox.privileges import Account
 from fleet_agent.worker import data, images, selftest
 from fleet_agent.worker.batches import Answering
+from fleet_agent.worker.capturing import Capturing
 from fleet_agent.worker.model import Model
+from fleet_agent.worker.quality import Quality
 
+_BESIDE = {"labels": LIMITS.labels_bytes, "baseline": LIMITS.baseline_bytes}
 _MOST_THREADS = 4
 """More gain nothing on models of an edge device's size; whoever knows better says so in agent.toml."""
 
@@ -37,12 +41,13 @@ def serve(control: socket.socket) -> None:
     answering: Answering | None = None
     while (message := ipc.recv(control)) is not None:
         match message.body, message.fds:
-            case {"do": "load"} as order, [model_fd, data_fd, *more]:
+            case {"do": "load", "extra": list(extra)} as order, [model_fd, data_fd, *more] if len(extra) == len(more):
                 model = _load(control, order, model_fd, parent)
+                beside = {name: _beside(fd, _BESIDE[name]) for name, fd in zip(extra, more, strict=True)}
                 if model is None:
-                    ipc.close_all([data_fd, *more])
+                    os.close(data_fd)
                 else:
-                    answering = Answering(model, images.Pictures(model, _labels(more)))
+                    answering = _answering(control, model, beside)
                     data.start(answering, data_fd)
             case {"do": "golden", "tolerance": float(tolerance), "top1_permille": int(top1)}, [fd] if model:
                 ipc.send(control, {"is": "golden"} | _golden(model, fd, tolerance, top1))
@@ -51,6 +56,15 @@ def serve(control: socket.socket) -> None:
                 ipc.send(control, {"is": "batch", "rows": model.batch})
             case {"do": "serve"}, [fd] if answering:
                 data.start(answering, fd)
+            case {"do": "counts"}, [] if answering:
+                ipc.send(control, {"is": "counts"} | answering.quality.counts())
+            case {"do": "capture"} as order, [fd] if answering:
+                answering.capturing.order(order, fd)
+                os.close(fd)
+            case {"do": "capture"}, [] if answering:
+                answering.capturing.end()
+            case {"do": "captured"}, [] if answering:
+                answering.capturing.freed()
             case other:
                 raise ipc.IpcError(f"the worker has no such order here: {other!r:.100}")
 
@@ -70,7 +84,7 @@ def _load(control: socket.socket, order: dict[str, Any], fd: int, parent: int) -
         memory = os.open("/proc/self/statm", os.O_RDONLY | os.O_CLOEXEC)
         account = Account(*order["account"]) if order.get("account") else None
         confined = enter.enter(profiles.worker(order["delegate"]), parent, account)
-        session = protocol.load(order["runtime"], f"/proc/self/fd/{fd}", io, threads, order["delegate"])
+        session = _session(order, f"/proc/self/fd/{fd}", io, threads)
     except ModelError as error:
         ipc.send(control, {"is": "failed", "code": error.code, "text": str(error)})
         return None
@@ -87,6 +101,13 @@ def _load(control: socket.socket, order: dict[str, Any], fd: int, parent: int) -
     about["sandbox"] = confined.to_map()
     ipc.send(control, {"is": "loaded", "ms": ms, "rss": _rss_bytes(memory)} | about)
     return Model(session, io)
+
+
+def _session(order: Mapping[str, Any], path: str, io: Io, threads: int) -> protocol.Session:
+    engine = order.get("engine")
+    if engine is not None:
+        return protocol.load_engine(path, io, engine["compute"], engine["rows"])
+    return protocol.load(order["runtime"], path, io, threads, order["delegate"])
 
 
 def _pinned(fd: int) -> locking.Pinned:
@@ -108,12 +129,17 @@ def _threads(wanted: int, cpus: list[int]) -> int:
     return min(wanted or _MOST_THREADS, usable)
 
 
-def _labels(fds: list[int]) -> tuple[str, ...]:
-    """The labels payload, if one came."""
-    if not fds:
-        return ()
-    with open(fds[0], "rb", buffering=0):
-        return images.read_labels(os.pread(fds[0], LIMITS.labels_bytes, 0))
+def _answering(control: socket.socket, model: Model, beside: Mapping[str, bytes]) -> Answering:
+    """The model as its data socket sees it; messages of that thread and of this one do not mix in the socket."""
+    pictures = images.Pictures(model, images.read_labels(beside.get("labels", b"")))
+    capturing = Capturing(model.io, lambda message: ipc.send(control, message))
+    return Answering(model, pictures, Quality(model.io, beside.get("baseline")), capturing)
+
+
+def _beside(fd: int, most_bytes: int) -> bytes:
+    """What came beside the model, ``extra`` says in which order."""
+    with open(fd, "rb", buffering=0):
+        return os.pread(fd, most_bytes, 0)
 
 
 def _golden(model: Model, fd: int, tolerance: float, top1_permille: int) -> dict[str, Any]:

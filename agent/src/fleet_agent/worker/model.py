@@ -17,11 +17,15 @@ Array = NDArray[Any]
 
 
 class Result(NamedTuple):
-    """Outputs in io order, SERVED or NONFINITE, and what it cost (``timing.queue_ns`` is the data loop's to say)."""
+    """Outputs in io order, SERVED or NONFINITE, and what it cost (``timing.queue_ns`` is the data loop's to say).
+
+    ``inputs``: what the model ran on.
+    """
 
     status: Status
     timing: Timing
     tensors: list[Tensor]
+    inputs: Sequence[Tensor]
     predictions: tuple[Prediction, ...] = ()
 
 
@@ -51,7 +55,7 @@ class Model:
         status, packed = _status(inputs, outputs), self._pack(outputs)
         done = time.perf_counter_ns()
         rows = tensors[0].shape[0] if self.io.inputs[0].shape[:1] == (-1,) else 1
-        return Result(status, Timing(0, begun - start, ended - begun, done - ended, rows), packed)
+        return Result(status, Timing(0, begun - start, ended - begun, done - ended, rows), packed, tensors)
 
     def infer_together(self, requests: Sequence[Sequence[Tensor]]) -> list[Result]:
         """Run requests as one: stacked along their first dimension, which is free, and taken apart again.
@@ -78,7 +82,10 @@ class Model:
             taken.append((Status.SERVED if whole else _status(own, part), self._pack(part)))
         done = time.perf_counter_ns()
         timing = Timing(0, begun - start, ended - begun, done - ended, rows, len(requests))
-        return [Result(status, timing._replace(leads=not place), part) for place, (status, part) in enumerate(taken)]
+        return [
+            Result(status, timing._replace(leads=not place), part, tensors)
+            for place, ((status, part), tensors) in enumerate(zip(taken, requests, strict=True))
+        ]
 
     def _run(self, inputs: list[Array]) -> tuple[list[Array], int, int]:
         """Outputs, and when the runtime began and ended."""
@@ -90,9 +97,11 @@ class Model:
     def _pack(self, outputs: Sequence[Array]) -> list[Tensor]:
         packed = []
         for spec, array in zip(self.io.outputs, outputs, strict=True):
-            if array.dtype.name != spec.dtype:
+            dtype = BY_NAME[spec.dtype]
+            # numpy makes a dtype's name anew each time it is asked for: more than all else here.
+            if array.dtype != _NUMPY[dtype]:
                 raise ModelRunError(f"output {spec.name!r} came as {array.dtype.name}; {spec.dtype} is expected")
-            packed.append(Tensor(spec.name, BY_NAME[spec.dtype], array.shape, array.tobytes()))
+            packed.append(Tensor(spec.name, dtype, array.shape, array.tobytes()))
         return packed
 
 
