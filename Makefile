@@ -46,7 +46,8 @@ hil: setup-dev  ## scenarios on devices: this machine's, QEMU's boards, or TARGE
 bench: setup-dev  ## measurements, each with its baseline in the same run; PEERS=1 installs mlserver to compare with
 	@$(PY) benchmarks/run.py $(if $(PEERS),--peers)
 
-soak: setup-demo  ## the demo's fleet under traffic and rollouts for HOURS (default 1), then the firmware's parsers fuzzed
+soak: setup-dev  ## agents killed at every write and swapped 1,000 times; the demo's fleet under traffic and rollouts for HOURS (default 1); the firmware's parsers fuzzed
+	@DUNLIN_SOAK=1 $(PY) -m pytest -n 4 --dist load -q tests/agent/kill
 	@$(PY) -m demo --soak-hours $(or $(HOURS),1)
 	@firmware_tflm/tools/fuzz 600
 
