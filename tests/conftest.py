@@ -3,6 +3,11 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# How long a loaded machine takes says nothing of the code.
+settings.register_profile("dunlin", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("dunlin")
 
 BROWSER = Path(__file__).parent / "browser"
 

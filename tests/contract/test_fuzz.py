@@ -7,7 +7,7 @@ from typing import Any
 
 import cbor2
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contract.vectors import material as m
@@ -19,7 +19,7 @@ from dunlin_contract.manifest import Manifest, Payload
 from tests.contract import vectors
 from tests.contract.test_cddl import RECORDS
 
-FUZZ = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+FUZZ = settings(max_examples=150)
 
 ROOT = vectors.root_named("root-1")
 KEY = m.private("device-kem")

@@ -47,7 +47,7 @@ def test_claim_token_text(token: Any) -> None:
     assert ClaimToken.from_text(token.to_text()) == token
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=20)
 @given(strategies.RECORDS[ClaimToken], strategies.RECORDS[EnrolRequest])
 def test_secrets_are_not_shown(token: Any, request: Any) -> None:
     for holder in (token, request):

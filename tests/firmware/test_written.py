@@ -23,7 +23,7 @@ KEM = keys.spki(rfc9180.seeded_key("kem"))
 ascii_text = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E), max_size=64)
 word = ascii_text.filter(bool)
 digest, id16, name, sequence = values.digest, values.id16, values.name, values.sequence
-few = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+few = settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 
 micro = st.builds(
     DeviceDescription,
