@@ -81,7 +81,7 @@ QUICK = Settings(
 """Probation lasts as long as five requests take: no test waits for a clock."""
 DAY_S = 86_400
 CHUNK_LOG2 = 12
-_FORMATS = {"onnxruntime": "onnx", "litert": "tflite", "tflm": "tflm"}
+_FORMATS = {"onnxruntime": "onnx", "tensorrt": "onnx", "litert": "tflite", "tflm": "tflm"}
 
 
 def sha256(data: bytes) -> bytes:

@@ -18,7 +18,7 @@ from demo.programs import ProgramError, command, run
 from dunlin_contract import hpke, keys, topics
 from dunlin_contract.bundle import BundleFile
 from dunlin_contract.envelopes import open_first_root, root_digest
-from tests.journeys.world import BULKY, V1, V2, Watched, World, pause_for
+from tests.journeys.world import BULKY, V1, V2, Watched, World, pause_for, signal_all
 from tests.support.certificates import Identity
 from tests.support.insider import Insider, flip
 from tests.support.mqtt import Client
@@ -41,13 +41,11 @@ def test_a_flipped_byte_in_an_object_is_refused_and_the_true_one_fetched(
     names = bundle_objects(world, BULKY)[kind][:3]
     pids = watched.device.pids()
     watched.stop_traffic()
-    for pid in pids:
-        os.kill(pid, signal.SIGSTOP)
+    signal_all(pids, signal.SIGSTOP)
     rollout = world.roll_out(BULKY, watched.device)
     for name in names:
         insider.plant(topics.obj(name), flip(insider.retained(topics.obj(name))))
-    for pid in pids:
-        os.kill(pid, signal.SIGCONT)
+    signal_all(pids, signal.SIGCONT)
     watched = Watched(world, watched.device)
     world.wait_event(watched.device, "object-corrupt", "leaf")
     world.fleet.wait_rollout(rollout, "completed")

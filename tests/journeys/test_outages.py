@@ -1,12 +1,11 @@
 """Broker, server, link or device are away in the middle of a rollout."""
 
-import os
 import signal
 from pathlib import Path
 
 from demo.fleet import wait_until
 from demo.proxy import Proxy
-from tests.journeys.world import BROKER_ALONE, BULKY, V1, V2, Watched, World
+from tests.journeys.world import BROKER_ALONE, BULKY, V1, V2, Watched, World, signal_all
 
 
 def slow_link(world: World) -> Proxy:
@@ -68,8 +67,7 @@ def test_the_server_is_killed_mid_rollout(world: World) -> None:
 def test_a_device_that_never_answers_does_not_block_and_is_named(world: World) -> None:
     mute, good = world.watched(), world.watched()
     mute.stop_traffic()
-    for pid in mute.device.pids():
-        os.kill(pid, signal.SIGSTOP)
+    signal_all(mute.device.pids(), signal.SIGSTOP)
     # Its session stays open at the broker: only a deadline can tell.
     rollout = world.roll_out(
         V2, mute.device, good.device, device_deadline_s=8, gate={"min_success": 0.9, "min_samples": 2}
@@ -81,8 +79,7 @@ def test_a_device_that_never_answers_does_not_block_and_is_named(world: World) -
     assert parts[good.device.name]["state"] == "succeeded"
     good.check(V2)
     assert world.fleet.believed(mute.device.name)["active"] == world.releases[V1]
-    for pid in mute.device.pids():
-        os.kill(pid, signal.SIGCONT)
+    signal_all(mute.device.pids(), signal.SIGCONT)
     # Back again, it does what it was last told, and the server learns of it.
     mute = Watched(world, mute.device)
     mute.check(V2)

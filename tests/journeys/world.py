@@ -1,9 +1,10 @@
 """What every journey needs: a fleet with releases on it, and devices that are watched while things are broken."""
 
+import os
 import sqlite3
 import time
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterable
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -166,6 +167,13 @@ def traced(device: Device, directory: Path, kill: str = "") -> dict[str, str]:
         "DUNLIN_TEST_KILL": kill,
         "DUNLIN_TEST_KILLED": str(directory / f"{device.name}.killed"),
     }
+
+
+def signal_all(pids: Iterable[int], number: int) -> None:
+    """Send a signal to processes of a device; one that lives for one answer may be gone by then."""
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
 
 
 def pause_for(seconds: float) -> None:
